@@ -1,0 +1,26 @@
+package dev.stepd.session;
+
+import dev.stepd.tensor.SafetensorsMessage;
+
+/// What a step answers. The message's memory is leased: it stays valid until [#close], which the sender
+/// calls when the last byte is out (or the connection is gone), from any thread.
+///
+/// @param message the deltas or parameters; for `return=none` empty (header `{}`, no data)
+public record StepAnswer(
+        long step,
+        double lr,
+        double gradNorm,
+        long durableStep,
+        boolean replayed,
+        Timings timings,
+        SafetensorsMessage message,
+        Runnable release)
+        implements AutoCloseable {
+    /// Nanoseconds of each stretch of a step up to the reply.
+    public record Timings(long receiveNanos, long queueNanos, long computeNanos) {}
+
+    @Override
+    public void close() {
+        release.run();
+    }
+}
