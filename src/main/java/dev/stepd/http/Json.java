@@ -1,8 +1,10 @@
 package dev.stepd.http;
 
+import com.fasterxml.jackson.core.JacksonException;
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonFactoryBuilder;
 import com.fasterxml.jackson.core.JsonGenerator;
+import com.fasterxml.jackson.core.JsonLocation;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadConstraints;
@@ -53,13 +55,15 @@ final class Json {
     /// @throws ServiceException MALFORMED_BODY with line and column; what `reading` throws
     static <T> T read(InputStream bytes, Reading<T> reading) {
         try (var parser = FACTORY.createParser(bytes)) {
-            var result = reading.from(parser);
-            if (parser.nextToken() != null) {
-                throw malformed(parser, "there is more after the end of the JSON value");
+            try {
+                var result = reading.from(parser);
+                if (parser.nextToken() != null) {
+                    throw malformed(parser, "there is more after the end of the JSON value");
+                }
+                return result;
+            } catch (JacksonException e) {
+                throw malformed(parser.currentLocation(), e.getOriginalMessage().lines().findFirst().orElse("unreadable"));
             }
-            return result;
-        } catch (com.fasterxml.jackson.core.JacksonException e) {
-            throw malformed(e.getLocation(), e.getOriginalMessage().lines().findFirst().orElse("unreadable"));
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
@@ -155,7 +159,7 @@ final class Json {
         return elements;
     }
 
-    private static ServiceException malformed(com.fasterxml.jackson.core.JsonLocation at, String reason) {
+    private static ServiceException malformed(JsonLocation at, String reason) {
         return new ServiceException(ErrorCode.MALFORMED_BODY,
                 "JSON line " + at.getLineNr() + ", column " + at.getColumnNr() + ": " + reason);
     }

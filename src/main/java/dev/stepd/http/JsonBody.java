@@ -16,18 +16,18 @@ import java.util.function.Function;
 ///
 /// @param <T> what is made of it
 final class JsonBody<T> implements Incoming<T> {
-    private final int limitBytes;
+    private final long limitBytes;
     private final Function<InputStream, CompletionStage<T>> use;
     private final ByteBuf gathered = ByteBufAllocator.DEFAULT.directBuffer(1024);
 
     /// @param use reads the document; runs once, after its last byte
-    JsonBody(int limitBytes, Function<InputStream, CompletionStage<T>> use) {
+    JsonBody(long limitBytes, Function<InputStream, CompletionStage<T>> use) {
         this.limitBytes = limitBytes;
         this.use = use;
     }
 
     /// The document as a value.
-    static Incoming<Object> value(int limitBytes) {
+    static Incoming<Object> value(long limitBytes) {
         return new JsonBody<>(limitBytes, bytes -> CompletableFuture.completedFuture(Json.parse(bytes)));
     }
 

@@ -21,7 +21,7 @@ final class TensorJson {
     private TensorJson() {}
 
     /// @throws ServiceException INVALID_REQUEST when the tensors are too large to be read by people
-    static void requireSmall(long tensorBytes, int limitBytes) {
+    static void requireSmall(long tensorBytes, long limitBytes) {
         if (tensorBytes > limitBytes) {
             throw new ServiceException(ErrorCode.INVALID_REQUEST, "the answer holds " + tensorBytes
                     + " bytes of tensors, JSON answers hold at most " + limitBytes + "; ask with Accept: " + Media.SAFETENSORS_TYPE);

@@ -3,9 +3,12 @@ package dev.stepd.server;
 import dev.stepd.engine.Engine;
 import dev.stepd.session.Sessions;
 import dev.stepd.store.SnapshotStore;
+import dev.stepd.store.jdbc.JdbcSnapshotStore;
 import io.micronaut.context.annotation.Bean;
 import io.micronaut.context.annotation.Factory;
 import jakarta.inject.Singleton;
+import java.io.IOException;
+import java.nio.file.Files;
 
 /// What the server is made of. Destroyed in the reverse order: sessions end before the store they are kept in.
 @Factory
@@ -19,7 +22,11 @@ final class Beans {
     @Singleton
     @Bean(preDestroy = "close")
     SnapshotStore store(ServerSettings settings) {
-        return () -> {};
+        try {
+            return JdbcSnapshotStore.h2(Files.createDirectories(settings.data()));
+        } catch (IOException | RuntimeException e) {
+            throw new UsageException("--data " + settings.data() + " cannot be used, is another stepd running on it? " + e.getMessage());
+        }
     }
 
     @Singleton

@@ -10,6 +10,8 @@ import java.net.UnknownHostException;
 /// Tells the HTTP server where to listen, so that host and port have one name and one default.
 @Singleton
 final class Listening implements BeanCreatedEventListener<HttpServerConfiguration> {
+    private static final int PORT_MAX = 65_535;
+
     private final ServerSettings settings;
 
     Listening(ServerSettings settings) {
@@ -20,6 +22,9 @@ final class Listening implements BeanCreatedEventListener<HttpServerConfiguratio
     public HttpServerConfiguration onCreated(BeanCreatedEvent<HttpServerConfiguration> event) {
         var server = event.getBean();
         server.setHost(checkedHost());
+        if (settings.port() > PORT_MAX) {
+            throw new UsageException("stepd.port is " + settings.port() + ", expected at most " + PORT_MAX);
+        }
         server.setPort(settings.port() == 0 ? -1 : settings.port());
         return server;
     }

@@ -36,8 +36,10 @@ final class Server implements AutoCloseable {
                 .build();
         try {
             context.start();
+            Arguments.check(context);
+            var http = context.getBean(EmbeddedServer.class); // wrong settings show before sessions are read
             context.getBean(Sessions.class).recover();
-            return new Server(context, context.getBean(EmbeddedServer.class).start());
+            return new Server(context, http.start());
         } catch (RuntimeException failure) {
             context.close();
             throw usage(failure);
