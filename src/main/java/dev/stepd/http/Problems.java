@@ -10,6 +10,7 @@ import io.micronaut.http.server.exceptions.response.Error;
 import io.micronaut.http.server.exceptions.response.ErrorContext;
 import io.micronaut.http.server.exceptions.response.ErrorResponseProcessor;
 import jakarta.inject.Singleton;
+import java.util.Set;
 import java.util.concurrent.CompletionException;
 import java.util.stream.Collectors;
 import org.slf4j.Logger;
@@ -87,7 +88,10 @@ final class Problems implements ErrorResponseProcessor<Object>, ExceptionHandler
         return switch (code) {
             case NOT_FOUND -> "there is nothing at " + request.getPath() + "; GET /openapi/stepd.yaml lists what there is";
             case METHOD_NOT_ALLOWED -> target + ": " + reasons;
-            default -> reasons.isEmpty() ? target + " was refused" : reasons;
+            // all the framework says of a request it cannot parse is the name of the status
+            default -> Set.of("", "Bad Request", "Request Entity Too Large").contains(reasons)
+                    ? "the request line or a header is malformed or too long"
+                    : reasons;
         };
     }
 

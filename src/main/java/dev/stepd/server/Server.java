@@ -50,6 +50,10 @@ final class Server implements AutoCloseable {
         return "http://" + http.getHost() + ":" + http.getPort();
     }
 
+    <T> T bean(Class<T> type) {
+        return context.getBean(type);
+    }
+
     Server announce(PrintStream out) {
         out.println("stepd listening on " + address());
         out.flush();
