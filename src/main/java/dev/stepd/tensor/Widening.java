@@ -13,9 +13,11 @@ final class Widening {
     private static final ValueLayout.OfShort SHORT =
             ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfInt BITS = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     private final short[] narrow = new short[BLOCK];
-    private final float[] wide = new float[BLOCK];
+    private final float[] floats = new float[BLOCK];
+    private final int[] bits = new int[BLOCK];
     private int firstByte;
 
     static boolean from(DType dtype) {
@@ -29,15 +31,13 @@ final class Widening {
         long taken = 0;
         if (offset % 2 != 0) {
             narrow[0] = (short) (firstByte | source.get(ValueLayout.JAVA_BYTE, 0) << 8);
-            widen(dtype, 1);
-            target.set(FLOAT, (offset - 1) * 2, wide[0]);
+            widen(dtype, 1, target, (offset - 1) * 2);
             taken = 1;
         }
         while (source.byteSize() - taken >= 2) {
             int count = (int) Math.min(BLOCK, (source.byteSize() - taken) / 2);
             MemorySegment.copy(source, SHORT, taken, narrow, 0, count);
-            widen(dtype, count);
-            MemorySegment.copy(wide, 0, target, FLOAT, (offset + taken) * 2, count);
+            widen(dtype, count, target, (offset + taken) * 2);
             taken += 2L * count;
         }
         if (taken < source.byteSize()) {
@@ -45,15 +45,18 @@ final class Widening {
         }
     }
 
-    private void widen(DType dtype, int count) {
+    private void widen(DType dtype, int count, MemorySegment target, long offset) {
         if (dtype == DType.BF16) {
+            // as integers: the compiler makes no vector code of the move from int to float
             for (int i = 0; i < count; i++) {
-                wide[i] = Float.intBitsToFloat(narrow[i] << 16);
+                bits[i] = narrow[i] << 16;
             }
+            MemorySegment.copy(bits, 0, target, BITS, offset, count);
         } else {
             for (int i = 0; i < count; i++) {
-                wide[i] = Float.float16ToFloat(narrow[i]);
+                floats[i] = Float.float16ToFloat(narrow[i]);
             }
+            MemorySegment.copy(floats, 0, target, FLOAT, offset, count);
         }
     }
 }
