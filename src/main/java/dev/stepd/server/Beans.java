@@ -1,6 +1,8 @@
 package dev.stepd.server;
 
+import dev.stepd.device.cpu.CpuDevice;
 import dev.stepd.engine.Engine;
+import dev.stepd.http.Optimizers;
 import dev.stepd.session.Sessions;
 import dev.stepd.store.SnapshotStore;
 import dev.stepd.store.jdbc.JdbcSnapshotStore;
@@ -16,7 +18,7 @@ final class Beans {
     @Singleton
     @Bean(preDestroy = "close")
     Engine engine(ServerSettings settings) {
-        return new Engine();
+        return new Engine(new CpuDevice(settings.memoryBytes(), Runtime.getRuntime().availableProcessors()));
     }
 
     @Singleton
@@ -34,5 +36,10 @@ final class Beans {
     Sessions sessions(Engine engine, SnapshotStore store, ServerSettings settings) {
         return new Sessions(engine, store,
                 new Sessions.Limits(settings.headerLimit(), settings.bytesInFlightMax(), settings.sessionLimit()));
+    }
+
+    @Singleton
+    Optimizers optimizers() {
+        return CatalogueListing.optimizers();
     }
 }

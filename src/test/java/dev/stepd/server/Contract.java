@@ -32,7 +32,8 @@ final class Contract {
     }
 
     static Contract read(String yaml) {
-        return new Contract(MAPPER.valueToTree(new Yaml().load(yaml)));
+        // a schema is checked on its own, with the document's others under the name JSON Schema gives them
+        return new Contract(MAPPER.valueToTree(new Yaml().load(yaml.replace("#/components/schemas/", "#/$defs/"))));
     }
 
     static String file() {
@@ -116,7 +117,7 @@ final class Contract {
     /// A schema of the document, able to reach the document's others.
     private JsonSchema schema(JsonNode schema) {
         ObjectNode root = schema.deepCopy();
-        root.set("components", document.get("components"));
+        root.set("$defs", document.at("/components/schemas"));
         return SCHEMAS.getSchema(root, SchemaValidatorsConfig.builder().formatAssertionsEnabled(true).build());
     }
 
