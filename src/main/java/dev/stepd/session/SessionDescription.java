@@ -46,7 +46,7 @@ record SessionDescription(
                 tensors(fields),
                 object(fields, "optimizer", Map.of()),
                 groups(fields),
-                object(fields, "schedule", null),
+                schedule(fields),
                 object(fields, "clip", null),
                 choice(fields, "non_finite", NonFinite.REJECT));
         refuseWhatFollowsLater(fields);
@@ -144,6 +144,15 @@ record SessionDescription(
             groups.add(map(group));
         }
         return List.copyOf(groups);
+    }
+
+    /// One object, or an array of them; what is in them the engine knows.
+    private static @Nullable Object schedule(Fields fields) {
+        var value = fields.value("schedule").orElse(null);
+        if (value != null && !(value instanceof Map) && !(value instanceof List)) {
+            fields.refuse("schedule", value, "an object or an array of objects");
+        }
+        return value;
     }
 
     private static @Nullable Map<String, Object> object(

@@ -30,7 +30,7 @@ class SessionDescriptionTest {
         assertThat(description.blueprint().tensors()).extracting(t -> t.shape()).containsExactly(Shape.of(64, 10), Shape.of());
         assertThat(description.blueprint().tensors()).extracting(t -> t.dtype()).containsOnly(DType.F32);
         assertThat(description.blueprint().groups()).containsExactly(Map.of("match", "b", "weight_decay", 0.0));
-        assertThat(description.blueprint().schedule()).containsEntry("name", "cosine");
+        assertThat(description.blueprint().schedule()).isEqualTo(Map.of("name", "cosine"));
         assertThat(description.blueprint().clip()).containsEntry("value", 1);
         assertThat(description.blueprint().nonFinite()).isEqualTo(NonFinite.SKIP);
         assertThat(description.durability()).isEqualTo(Durability.NONE);
@@ -54,7 +54,7 @@ class SessionDescriptionTest {
         "\"name\":7 | INVALID_VALUE | name is 7, expected a string",
         "\"groups\":{} | INVALID_VALUE | groups is {}, expected an array",
         "\"groups\":[1] | INVALID_VALUE | groups[0] is 1, expected a JSON object",
-        "\"schedule\":\"cosine\" | INVALID_VALUE | schedule is cosine, expected a JSON object",
+        "\"schedule\":\"cosine\" | INVALID_VALUE | schedule is cosine, expected an object or an array",
         "\"clip\":[] | INVALID_VALUE | clip is [], expected a JSON object",
         "\"wrap\":[{\"name\":\"lookahead\"}] | NOT_IMPLEMENTED | wrap is not available yet",
         "\"average\":{\"name\":\"ema\"} | NOT_IMPLEMENTED | average is not available yet",
