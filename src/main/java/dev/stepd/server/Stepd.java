@@ -24,6 +24,7 @@ public final class Stepd {
         try {
             switch (command) {
                 case "serve" -> Server.start(Arguments.settings(rest)).endOnSignal().announce(out);
+                case "explain" -> Explain.run(rest, out);
                 case "help", "--help", "-h" -> out.print(Arguments.help());
                 default -> throw new UsageException("unknown command " + command + "; see stepd help");
             }
