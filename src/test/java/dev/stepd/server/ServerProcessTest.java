@@ -16,6 +16,8 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -30,7 +32,7 @@ class ServerProcessTest {
     private final HttpClient client = HttpClient.newHttpClient();
 
     @Test
-    void endsWellWhenAskedAndFindsItsSessionsAgain() throws Exception {
+    void keepsItsFolderToItselfEndsWhenAskedAndFindsItsSessionsAgain() throws Exception {
         var first = start("serve", "--port", "0", "--data", folder.resolve("data").toString());
         var address = ready(first);
         var session = send("POST", address + "/v1/sessions", SESSION).get("id").asText();
@@ -39,6 +41,7 @@ class ServerProcessTest {
             send("POST", address + "/v1/sessions/" + session + "/steps", "{\"gradients\": {\"w\": [1, -1, 0.5]}}");
         }
         var digest = send("GET", address + "/v1/sessions/" + session + "/digest", "");
+        assertFolderIsTaken();
         assertThat(end(first)).isZero();
 
         var second = start("serve", "--port", "0", "--data", folder.resolve("data").toString());
@@ -49,14 +52,41 @@ class ServerProcessTest {
     }
 
     @Test
-    void onlyOneServerUsesAFolder() throws Exception {
+    void noAcknowledgedStepIsLostWhenTheServerEndsUnderLoad() throws Exception {
         var first = start("serve", "--port", "0", "--data", folder.resolve("data").toString());
-        ready(first);
-        var second = start("serve", "--port", "0", "--data", folder.resolve("data").toString());
-        assertThat(second.waitFor(60, TimeUnit.SECONDS)).isTrue();
-        assertThat(second.exitValue()).isEqualTo(2);
-        assertThat(errors()).anyMatch(line -> line.startsWith("stepd: --data ") && line.contains("another stepd"));
+        var address = ready(first);
+        var session = send("POST", address + "/v1/sessions", SESSION).get("id").asText();
+        send("PUT", address + "/v1/sessions/" + session + "/parameters", "{\"parameters\": {\"w\": [1, 2, 3]}}");
+        var reached = new CountDownLatch(20);
+        var stepping = CompletableFuture.supplyAsync(() -> stepUntilRefused(address + "/v1/sessions/" + session + "/steps", reached));
+        assertThat(reached.await(60, TimeUnit.SECONDS)).isTrue();
         assertThat(end(first)).isZero();
+        long acknowledged = stepping.get(60, TimeUnit.SECONDS);
+
+        var second = start("serve", "--port", "0", "--data", folder.resolve("data").toString());
+        var again = send("GET", ready(second) + "/v1/sessions/" + session, "");
+        assertThat(again.get("step").asLong()).isBetween(acknowledged, acknowledged + 1);
+        assertThat(again.get("durable_step")).isEqualTo(again.get("step"));
+        assertThat(end(second)).isZero();
+    }
+
+    /// The last step the server acknowledged.
+    private long stepUntilRefused(String target, CountDownLatch reached) {
+        for (long step = 1;; step++) {
+            try {
+                var request = HttpRequest.newBuilder(URI.create(target)).timeout(Duration.ofSeconds(30))
+                        .header("Content-Type", "application/json").header("Stepd-Step", Long.toString(step))
+                        .POST(BodyPublishers.ofString("{\"gradients\": {\"w\": [1, -1, 0.5]}}"));
+                if (client.send(request.build(), BodyHandlers.discarding()).statusCode() != 200) {
+                    return step - 1;
+                }
+                reached.countDown();
+            } catch (IOException ended) {
+                return step - 1;
+            } catch (InterruptedException e) {
+                throw new IllegalStateException(e);
+            }
+        }
     }
 
     @Test
@@ -67,9 +97,16 @@ class ServerProcessTest {
         assertThat(errors()).containsExactly("stepd: unknown flag --prot; did you mean \"--port\"?; see stepd help");
     }
 
+    private void assertFolderIsTaken() throws Exception {
+        var process = start("serve", "--port", "0", "--data", folder.resolve("data").toString());
+        assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
+        assertThat(process.exitValue()).isEqualTo(2);
+        assertThat(errors()).anyMatch(line -> line.startsWith("stepd: --data ") && line.contains("another stepd"));
+    }
+
     private Process start(String... arguments) throws IOException {
         var command = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "--add-modules=jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED", "-Xmx256m",
+                "--add-modules=jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
                 "-cp", System.getProperty("java.class.path"), Stepd.class.getName()));
         command.addAll(List.of(arguments));
         return new ProcessBuilder(command).redirectError(Files.createTempFile(folder, "stderr", "").toFile()).start();
