@@ -8,8 +8,8 @@ import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 
-/// The threads all sessions share. Small sessions have their own, so that they never queue behind large ones, and so has
-/// the database, so that no step waits for it.
+/// The threads all sessions share. Small sessions have their own, so that they never queue behind large ones, and so
+/// has the database, so that no step waits for it.
 final class Lanes implements AutoCloseable {
     /// Below this a step takes less time than handing it to another thread and back.
     static final long SMALL_ELEMENTS_MAX = 32_768;
