@@ -18,12 +18,12 @@ from .errors import ConnectionFailed, StepdError, from_answer
 T = TypeVar("T")
 
 _PACKET_BYTES = 64 << 10  # below this, joining costs less than another system call
-_RETRIED = (429, 502, 503, 504)
 
 
 @dataclass(frozen=True)
 class Retry:
-    """How patiently a request is repeated after a broken connection or an answer of 429, 502, 503 or 504.
+    """How patiently a request is repeated after a broken connection or an answer that says it may be: 429 and 503
+    do, and 408, 502 and 504.
 
     The pauses double from ``first`` to ``longest`` seconds, each drawn between half and all of that so that many
     clients do not come back together; a ``Retry-After`` of the server is a lower bound. After ``seconds`` the
@@ -137,7 +137,7 @@ class Connection:
                 return self._attempt(request, method, path, receive, body, {**self._headers, **(headers or {})})
             except StepdError as error:
                 error.repeated = attempt > 0
-                if error.status not in _RETRIED or not error.retryable:
+                if not error.retryable:
                     raise
                 failure: StepdError = error
             except (OSError, http.client.HTTPException) as error:

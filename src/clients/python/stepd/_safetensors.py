@@ -152,17 +152,18 @@ def read(readinto: Callable[[memoryview], None], length: int, scratch: Optional[
 
 def bf16_to_float32(array: np.ndarray) -> np.ndarray:
     """float32 array of the same shape and values as a ``BF16`` one. Exact."""
-    return (np.asarray(array).view(np.uint16).astype(np.uint32) << np.uint32(16)).view(np.float32)
+    bits = np.ascontiguousarray(array).reshape(-1).view(np.uint16)
+    return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32).reshape(np.shape(array))
 
 
 def float32_to_bf16(array: np.ndarray) -> np.ndarray:
     """``BF16`` array of the same shape, rounded to nearest, ties to even; NaN stays NaN."""
-    values = np.ascontiguousarray(array, np.float32).reshape(np.shape(array))
+    values = np.ascontiguousarray(array, np.float32).reshape(-1)
     bits = values.view(np.uint32)
     even = (bits >> np.uint32(16)) & np.uint32(1)
     rounded = (bits + (np.uint32(0x7FFF) + even)) >> np.uint32(16)
     quiet = (bits >> np.uint32(16)) | np.uint32(0x40)
-    return np.where(np.isnan(values), quiet, rounded).astype(np.uint16).view(BF16)
+    return np.where(np.isnan(values), quiet, rounded).astype(np.uint16).view(BF16).reshape(np.shape(array))
 
 
 def _bytes_of(array: np.ndarray) -> Piece:

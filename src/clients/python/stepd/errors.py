@@ -6,6 +6,8 @@ import json
 import re
 from typing import Any, Mapping, Optional
 
+_BUSY = (408, 429, 502, 503, 504)  # what may succeed later, where the answer does not say
+
 
 class StepdError(Exception):
     """A request that failed.
@@ -35,7 +37,7 @@ class StepdError(Exception):
         self.code = _code(self.type)
         self.title = str(self.members.get("title", ""))
         self.detail = str(self.members.get("detail", ""))
-        self.retryable = bool(self.members.get("retryable", status in (429, 502, 503, 504)))
+        self.retryable = bool(self.members.get("retryable", status in _BUSY))
         self.effect: Optional[str] = self.members.get("effect")
         self.retry_after = retry_after
         self.repeated = False
@@ -120,6 +122,7 @@ _KINDS = {
     "not-found": NotFound,
     "out-of-memory": OutOfMemory,
     "too-many-requests": Unavailable,
+    "body-timeout": Unavailable,
     "unavailable": Unavailable,
 }
 
@@ -134,7 +137,7 @@ def from_answer(request: str, status: int, body: bytes, retry_after: Optional[fl
         members = {"detail": body[:200].decode("utf-8", "replace")}
     kind = _KINDS.get(_code(str(members.get("type", ""))))
     if kind is None:
-        kind = Unavailable if status in (429, 502, 503, 504) else StepdError
+        kind = Unavailable if status in _BUSY else StepdError
     return kind(request, status, members, retry_after)
 
 

@@ -229,7 +229,7 @@ class Session:
         lost at any point, or a server too busy, neither costs nor doubles a step.
 
         Args:
-            grads: by tensor name, each of its tensor's shape; float32, float16 or BF16.
+            grads: by tensor name, arrays of its tensor's shape; float32, float16 or BF16.
             return_: ``"delta"``, ``"parameters"`` or ``"none"``: what comes back.
             partial: whether tensors may be left out; they and their slots stay as they are.
             reuse: whether the arrays that come back may lie in memory that the next such step overwrites.
@@ -240,8 +240,7 @@ class Session:
             StepdError: the server refused and changed nothing.
             ConnectionFailed: no answer came. Calling again with the same gradients is safe.
         """
-        for name, grad in grads.items():
-            _check_gradient(name, grad)
+        grads = {name: _gradient(name, grad) for name, grad in grads.items()}
         number = self._step + 1
         query = f"?return={quote(return_)}" + ("&partial=true" if partial else "")
         scratch = self._scratch if reuse else None
@@ -421,11 +420,14 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _check_gradient(name: str, grad: np.ndarray) -> None:
+def _gradient(name: str, grad: np.ndarray) -> np.ndarray:
+    if isinstance(grad, np.generic):
+        grad = np.asarray(grad)  # arithmetic on arrays of no dimensions yields scalars
     if not isinstance(grad, np.ndarray):
         raise TypeError(f"gradient {name!r} is a {type(grad).__name__}, expected a numpy array")
     if _safetensors.dtype_name(grad.dtype) not in _GRADIENT_DTYPES:
         raise TypeError(f"gradient {name!r} is {grad.dtype}, expected float32, float16 or BF16")
+    return grad
 
 
 def _digest(answer: Mapping[str, Any]) -> Digest:

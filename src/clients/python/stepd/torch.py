@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple
@@ -172,12 +173,12 @@ class Optimizer(torch.optim.Optimizer):
 
     def state_dict(self) -> Dict[str, Any]:
         """As torch's: slots and ``step`` per parameter, fetched from the server, and the groups. Under
-        ``"stepd"``, which torch ignores, what the server wants back with them."""
+        ``"stepd"``, which torch ignores, the optimizer's name and the steps of the session, of which a parameter
+        has fewer when it went without a gradient."""
         fetched = self._open().state()
-        steps = _tensor_steps(fetched)
         state: Dict[torch.Tensor, Dict[str, torch.Tensor]] = defaultdict(dict)
-        for name, param in self._params.items():
-            state[param]["step"] = torch.tensor(float(steps.get(name, fetched.step)))
+        for param, step in zip(self._params.values(), _tensor_steps(fetched, len(self._params))):
+            state[param]["step"] = torch.tensor(float(step))
         for key, values in fetched.tensors.items():
             name, _, slot = key.rpartition("#")
             state[self._params[name]][slot] = torch.from_numpy(values)
@@ -186,7 +187,7 @@ class Optimizer(torch.optim.Optimizer):
             packed = super().state_dict()
         finally:
             self.state = defaultdict(dict)
-        packed["stepd"] = {"optimizer": self._rule, "metadata": fetched.metadata}
+        packed["stepd"] = {"optimizer": self._rule, "step": fetched.step}
         return packed
 
     def load_state_dict(self, state_dict: Dict[str, Any]) -> None:
@@ -210,9 +211,11 @@ class Optimizer(torch.optim.Optimizer):
                 if slot == "step":
                     steps[names[key]] = int(value)
                 elif isinstance(value, torch.Tensor):
-                    tensors[f"{names[key]}#{slot}"] = value.detach().cpu().contiguous().numpy()
-        metadata = dict(state_dict.get("stepd", {}).get("metadata", {}))
-        metadata.setdefault("step", str(max(steps.values())))
+                    tensors[f"{names[key]}#{slot}"] = _array(value.cpu())
+            if "step" not in slots and any(isinstance(value, torch.Tensor) for value in slots.values()):
+                steps[names[key]] = 1  # torch's SGD does not count; that it has slots says that it has stepped
+        step = int(state_dict.get("stepd", {}).get("step", max(steps.values())))
+        metadata = {"step": str(step), "tensor_steps": json.dumps(list(steps.values()))}
         self._open().load_state(State(tensors, metadata))
 
     def _open(self) -> Session:
@@ -309,5 +312,6 @@ def _gradient(name: str, grad: torch.Tensor) -> np.ndarray:
     return grad.detach().contiguous().numpy()
 
 
-def _tensor_steps(state: State) -> Dict[str, int]:
-    return {}
+def _tensor_steps(state: State, count: int) -> List[int]:
+    """How often each tensor was stepped, in declared order; the metadata says so only where it differs."""
+    return json.loads(state.metadata.get("tensor_steps", json.dumps([state.step] * count)))

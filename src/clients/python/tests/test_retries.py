@@ -234,7 +234,7 @@ def test_an_address_without_scheme_or_host_is_refused(address):
     (W.astype(np.float64), "gradient 'w' is float64"),
     (W.astype(np.int32), "gradient 'w' is int32"),
     ([[1.0]], "gradient 'w' is a list"),
-    (np.float32(1), "gradient 'w' is a float32, expected a numpy array"),
+    (1.0, "gradient 'w' is a float, expected a numpy array"),
 ])
 def test_gradients_of_other_types_are_not_sent(grad, reason):
     with Peer() as peer, opened(peer) as session:
