@@ -1,26 +1,35 @@
 package dev.stepd.engine;
 
+import dev.stepd.device.Device;
 import dev.stepd.device.Memory;
+import dev.stepd.error.ErrorCode;
+import dev.stepd.error.ServiceException;
 import dev.stepd.tensor.TensorSpec;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
-/// Turns an optimizer's description into a [Stepper] on a device. Safe for concurrent use.
+/// Turns an optimizer's description into a [Stepper] on a device. Safe for concurrent use. Owns the device.
 public final class Engine implements AutoCloseable {
-    /// What to build, with everything as JSON came: this class resolves and checks it.
+    /// What to build, with everything as JSON came: this package resolves and checks it.
     ///
     /// @param optimizer `{"name": "adamw", "lr": 0.001, ...}`
     /// @param groups `[{"match": "*.bias", "weight_decay": 0.0}]`
-    /// @param schedule `{"name": "cosine", ...}` or null for none
+    /// @param schedule `{"name": "cosine", ...}`, an array of such objects with a `hyperparameter` each, or null for none
     /// @param clip `{"global_norm": 1.0}` or null for none
     /// @param nonFinite what to do with a gradient that holds NaN or infinity
     public record Blueprint(
             List<TensorSpec> tensors,
             Map<String, Object> optimizer,
             List<Map<String, Object>> groups,
-            Map<String, Object> schedule,
-            Map<String, Object> clip,
-            NonFinite nonFinite) {}
+            @Nullable Object schedule,
+            @Nullable Map<String, Object> clip,
+            NonFinite nonFinite) {
+        public Blueprint {
+            tensors = List.copyOf(tensors);
+            groups = List.copyOf(groups);
+        }
+    }
 
     /// The session's policy for gradients that hold NaN or infinity.
     public enum NonFinite {
@@ -29,41 +38,64 @@ public final class Engine implements AutoCloseable {
         PROPAGATE
     }
 
-    /// Checks a description and builds it.
-    ///
-    /// @throws dev.stepd.error.ServiceException `UNKNOWN_NAME`, `INVALID_VALUE`, `OUT_OF_MEMORY`
-    public Stepper create(Blueprint blueprint) {
-        throw new IllegalStateException("to be built");
+    private final Device device;
+
+    public Engine(Device device) {
+        this.device = device;
     }
 
-    /// Replaces hyperparameters, groups, schedule or clipping from the next step on; slots and counters stay.
-    /// The tensors must be the same. Changes nothing when it throws.
+    /// Checks a description and builds it.
     ///
-    /// @throws dev.stepd.error.ServiceException also when the change would need other slots
+    /// @throws ServiceException `UNKNOWN_NAME`, `INVALID_VALUE`, `OUT_OF_MEMORY`
+    public Stepper create(Blueprint blueprint) {
+        var recipe = Recipe.of(blueprint);
+        return new Stepper(device, recipe, layout(blueprint, recipe), blueprint.nonFinite());
+    }
+
+    /// Replaces hyperparameters, schedule or clipping from the next step on; slots and counters stay. The tensors must be the same.
+    /// Changes nothing when it throws.
+    ///
+    /// @throws ServiceException also when the change would need other slots or move tensors between groups
     public void reconfigure(Stepper stepper, Blueprint blueprint) {
-        throw new IllegalStateException("to be built");
+        var recipe = Recipe.of(blueprint);
+        if (!layout(blueprint, recipe).equals(stepper.layout())) {
+            throw new ServiceException(ErrorCode.CONFLICT,
+                    "groups: the change moves tensors to other groups; create a new session for that");
+        }
+        if (!recipe.slots().equals(stepper.slotSpecs())) {
+            throw new ServiceException(ErrorCode.CONFLICT,
+                    "optimizer: the change needs other state than this session keeps; create a new session for that");
+        }
+        stepper.reconfigure(recipe, blueprint.nonFinite());
     }
 
     /// The optimizer of a blueprint with every hyperparameter resolved, as the session shows it.
     public Map<String, Object> resolved(Blueprint blueprint) {
-        throw new IllegalStateException("to be built");
+        return Recipe.of(blueprint).settings().resolved();
     }
 
     /// A hash of the programs behind a blueprint: snapshots carry it, and a restore under another program is refused.
     public String programHash(Blueprint blueprint) {
-        throw new IllegalStateException("to be built");
+        return Recipe.of(blueprint).hash();
+    }
+
+    private static Layout layout(Blueprint blueprint, Recipe recipe) {
+        var groups = blueprint.tensors().stream().map(t -> recipe.settings().groupOf(t.name())).toList();
+        return Layout.of(blueprint.tensors(), groups);
     }
 
     /// The device's memory; session bodies come from it too.
     public Memory memory() {
-        throw new IllegalStateException("to be built");
+        return device.memory();
     }
 
     /// `cpu`.
     public String deviceName() {
-        return "cpu";
+        return device.name();
     }
 
     @Override
-    public void close() {}
+    public void close() {
+        device.close();
+    }
 }

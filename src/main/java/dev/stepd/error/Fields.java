@@ -41,6 +41,11 @@ public final class Fields {
         return values.get(field) != null;
     }
 
+    /// Whether the field is there and `null`.
+    public boolean nulled(String field) {
+        return values.containsKey(field) && values.get(field) == null;
+    }
+
     /// The field as it came, absent when missing or `null`.
     public Optional<Object> value(String field) {
         asked.add(field);

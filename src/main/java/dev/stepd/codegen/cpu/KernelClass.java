@@ -1,0 +1,333 @@
+package dev.stepd.codegen.cpu;
+
+import dev.stepd.expr.Buffer;
+import dev.stepd.expr.Expr;
+import dev.stepd.expr.Order;
+import dev.stepd.expr.Scope;
+import dev.stepd.expr.Type;
+import dev.stepd.expr.stage.Stage;
+import java.lang.classfile.ClassFile;
+import java.lang.classfile.CodeBuilder;
+import java.lang.classfile.Label;
+import java.lang.classfile.TypeKind;
+import java.lang.constant.ClassDesc;
+import java.lang.constant.ConstantDescs;
+import java.lang.constant.MethodTypeDesc;
+import java.lang.reflect.AccessFlag;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Map;
+
+/// The class file of one kernel. Its `run` reads:
+///
+/// - prologue: addresses into locals, uniform values broadcast to vectors, accumulators of folds to their identity;
+/// - main loop: [Order#LANES] indexes a turn, as as many vectors as that takes;
+/// - tail: the same once more for what is left, loads reading on and stores and folds masked;
+/// - epilogue of folds: accumulators joined, halves first, and stored.
+///
+/// All vectors of a kernel have the same number of lanes, so that conversions keep lanes in place: a kernel with 64-bit
+/// values anywhere uses narrower 32-bit vectors.
+final class KernelClass {
+    private static final ClassDesc NAME = ClassDesc.of("dev.stepd.codegen.cpu.GeneratedKernel");
+    private static final ClassDesc KERNEL = ClassDesc.of("dev.stepd.codegen.cpu.Kernel");
+    private static final MethodTypeDesc RUN =
+            MethodTypeDesc.of(ConstantDescs.CD_void, ConstantDescs.CD_long.arrayType(), ConstantDescs.CD_long);
+    private static final int ADDRESSES = 1;
+    private static final int COUNT = 2;
+
+    private final Stage stage;
+    private final List<Buffer> reads;
+    private final List<Expr> nodes;
+    private final int lanes;
+    private final int parts;
+    private final boolean columnFold;
+
+    KernelClass(Stage stage, int vectorBits) {
+        this.stage = stage;
+        this.reads = stage.reads();
+        this.nodes = stage.nodes();
+        boolean wide = stage.folds() || nodes.stream().anyMatch(this::isWideVector);
+        this.lanes = vectorBits / (wide ? 64 : 32);
+        this.parts = Order.LANES / lanes;
+        this.columnFold = stage.folds() && stage.over().equals(Scope.COLUMN);
+    }
+
+    /// A uniform f64 that is only converted needs no f64 vector: it is converted as a scalar.
+    private boolean isWideVector(Expr node) {
+        if (node.type().bytes() != 8) {
+            return false;
+        }
+        boolean scalar = node instanceof Expr.Read(Buffer buffer) && stage.uniform(buffer);
+        return !scalar || usedAsVector(node);
+    }
+
+    private boolean usedAsVector(Expr node) {
+        return stage.outputs().stream().anyMatch(o -> o.value() == node)
+                || nodes.stream().anyMatch(user -> !(user instanceof Expr.Convert)
+                        && user.operands().stream().anyMatch(operand -> operand == node));
+    }
+
+    byte[] bytes() {
+        return ClassFile.of().build(NAME, type -> type.withFlags(AccessFlag.FINAL, AccessFlag.SYNTHETIC)
+                .withInterfaceSymbols(KERNEL)
+                .withMethodBody(ConstantDescs.INIT_NAME, ConstantDescs.MTD_void, ClassFile.ACC_PUBLIC, code -> code.aload(0)
+                        .invokespecial(ConstantDescs.CD_Object, ConstantDescs.INIT_NAME, ConstantDescs.MTD_void)
+                        .return_())
+                .withMethodBody("run", RUN, ClassFile.ACC_PUBLIC, code -> new Body(code).emit()));
+    }
+
+    /// Emits `run`; holds which local has what.
+    private final class Body {
+        private final CodeBuilder code;
+        private final VectorCode vectors;
+        private final Map<Buffer, Integer> inputs = new HashMap<>();
+        private final List<Integer> outputs = new ArrayList<>();
+        private final Map<Expr, Integer> uniforms = new IdentityHashMap<>();
+        private final List<int[]> accumulators = new ArrayList<>();
+        private int index;
+        private int nextLocal = COUNT + TypeKind.LONG.slotSize();
+
+        Body(CodeBuilder code) {
+            this.code = code;
+            this.vectors = new VectorCode(code, lanes);
+        }
+
+        void emit() {
+            addresses();
+            uniforms();
+            if (stage.folds() && !columnFold) {
+                accumulators();
+            }
+            index = local(TypeKind.LONG);
+            code.lconst_0().lstore(index);
+            loop();
+            tail();
+            epilogue();
+            code.return_();
+        }
+
+        /// A fresh local; those of a part are free again after it.
+        private int local(TypeKind kind) {
+            int local = nextLocal;
+            nextLocal += kind.slotSize();
+            return local;
+        }
+
+        private void addresses() {
+            int position = 0;
+            for (var buffer : reads) {
+                inputs.put(buffer, address(position++));
+            }
+            for (var _ : stage.outputs()) {
+                outputs.add(address(position++));
+            }
+        }
+
+        private int address(int position) {
+            int local = local(TypeKind.LONG);
+            code.aload(ADDRESSES).loadConstant(position).laload().lstore(local);
+            return local;
+        }
+
+        private void uniforms() {
+            for (var node : nodes) {
+                switch (node) {
+                    case Expr.Const constant when constant.type() != Type.BOOL -> {
+                        vectors.broadcast(constant);
+                        keep(node);
+                    }
+                    case Expr.Read(Buffer buffer) when stage.uniform(buffer) -> {
+                        if (buffer.storage() != Type.F64 || usedAsVector(node)) {
+                            vectors.broadcast(node.type(), buffer.storage(), inputs.get(buffer));
+                            keep(node);
+                        }
+                    }
+                    case Expr.Convert(Type type, Expr.Read(Buffer buffer)) when stage.uniform(buffer) -> {
+                        vectors.broadcast(type, buffer.storage(), inputs.get(buffer));
+                        keep(node);
+                    }
+                    case Expr _ -> {}
+                }
+            }
+        }
+
+        private void keep(Expr node) {
+            int local = local(TypeKind.REFERENCE);
+            code.astore(local);
+            uniforms.put(node, local);
+        }
+
+        private void accumulators() {
+            for (var output : stage.outputs()) {
+                var locals = new int[parts];
+                for (int part = 0; part < parts; part++) {
+                    var identity = ((Stage.Fold) output).op().identity();
+                    vectors.broadcast(new Expr.Const(Type.F64, Double.doubleToRawLongBits(identity)));
+                    locals[part] = local(TypeKind.REFERENCE);
+                    code.astore(locals[part]);
+                }
+                accumulators.add(locals);
+            }
+        }
+
+        /// `for (; index <= count - LANES; index += LANES)`
+        private void loop() {
+            var head = code.newBoundLabel();
+            var end = code.newLabel();
+            code.lload(index).lload(COUNT).loadConstant((long) Order.LANES).lsub().lcmp().ifgt(end);
+            for (int part = 0; part < parts; part++) {
+                part(part, false);
+            }
+            code.lload(index).loadConstant((long) Order.LANES).ladd().lstore(index).goto_(head).labelBinding(end);
+        }
+
+        /// Folds need every part in its place; writes take one vector after the other.
+        private void tail() {
+            var end = code.newLabel();
+            if (stage.folds() && !columnFold) {
+                leaveWhenDone(end);
+                for (int part = 0; part < parts; part++) {
+                    part(part, true);
+                }
+            } else {
+                var head = code.newBoundLabel();
+                leaveWhenDone(end);
+                part(0, true);
+                code.lload(index).loadConstant((long) lanes).ladd().lstore(index).goto_(head);
+            }
+            code.labelBinding(end);
+        }
+
+        private void leaveWhenDone(Label end) {
+            code.lload(index).lload(COUNT).lcmp().ifge(end);
+        }
+
+        /// The values and outputs of the `part`-th vector at `index`.
+        private void part(int part, boolean masked) {
+            int mark = nextLocal;
+            var here = new Part(part, masked);
+            nodes.forEach(here::value);
+            for (int i = 0; i < stage.outputs().size(); i++) {
+                switch (stage.outputs().get(i)) {
+                    case Stage.Write write -> here.write(write, outputs.get(i));
+                    case Stage.Fold fold when columnFold -> here.join(fold, outputs.get(i));
+                    case Stage.Fold fold -> here.accumulate(fold, accumulators.get(i)[part]);
+                }
+            }
+            nextLocal = mark;
+        }
+
+        private void epilogue() {
+            for (int i = 0; i < accumulators.size(); i++) {
+                var locals = accumulators.get(i);
+                var op = ((Stage.Fold) stage.outputs().get(i)).op();
+                for (int half = parts / 2; half > 0; half /= 2) {
+                    for (int part = 0; part < half; part++) {
+                        code.aload(locals[part]).aload(locals[part + half]);
+                        vectors.join(op);
+                        code.astore(locals[part]);
+                    }
+                }
+                code.aload(locals[0]).lload(outputs.get(i));
+                vectors.storeJoined(op);
+            }
+        }
+
+        /// One vector's worth of a turn.
+        private final class Part {
+            private final int part;
+            private final boolean masked;
+            private final Map<Expr, Integer> locals = new IdentityHashMap<>(uniforms);
+            private final Map<Type, Integer> masks = new HashMap<>();
+
+            Part(int part, boolean masked) {
+                this.part = part;
+                this.masked = masked;
+            }
+
+            void value(Expr node) {
+                if (locals.containsKey(node) || isScalarOnly(node)) {
+                    return;
+                }
+                if (node instanceof Expr.Read(Buffer buffer)) {
+                    at(inputs.get(buffer), buffer.storage());
+                    vectors.load(buffer.storage());
+                } else {
+                    vectors.operation(node, operand -> code.aload(locals.get(operand)));
+                }
+                int local = local(TypeKind.REFERENCE);
+                code.astore(local);
+                locals.put(node, local);
+            }
+
+            private boolean isScalarOnly(Expr node) {
+                return node instanceof Expr.Read(Buffer buffer) && stage.uniform(buffer) && !uniforms.containsKey(node);
+            }
+
+            void write(Stage.Write write, int address) {
+                var type = write.value().type();
+                if (masked) {
+                    mask(type);
+                }
+                code.aload(locals.get(write.value()));
+                at(address, type);
+                if (masked) {
+                    code.aload(masks.get(type));
+                }
+                vectors.store(type, masked);
+            }
+
+            /// Masked, the accumulator keeps the lanes past the end.
+            void accumulate(Stage.Fold fold, int accumulator) {
+                if (masked) {
+                    mask(Type.F64);
+                    code.aload(accumulator);
+                }
+                code.aload(accumulator).aload(locals.get(fold.value()));
+                vectors.join(fold.op());
+                if (masked) {
+                    code.aload(masks.get(Type.F64));
+                    vectors.blend(Type.F64);
+                }
+                code.astore(accumulator);
+            }
+
+            /// Column accumulators lie in memory, side by side as the columns do.
+            void join(Stage.Fold fold, int address) {
+                if (masked) {
+                    mask(Type.F64);
+                }
+                at(address, Type.F64);
+                vectors.load(Type.F64);
+                code.aload(locals.get(fold.value()));
+                vectors.join(fold.op());
+                at(address, Type.F64);
+                if (masked) {
+                    code.aload(masks.get(Type.F64));
+                }
+                vectors.store(Type.F64, masked);
+            }
+
+            /// The address of this part's first value: `base + (index + part * lanes) * bytes`.
+            private void at(int base, Type type) {
+                code.lload(base).lload(index).loadConstant(type.bytes() == 8 ? 3 : 2).lshl().ladd();
+                if (part > 0) {
+                    code.loadConstant((long) part * lanes * type.bytes()).ladd();
+                }
+            }
+
+            private void mask(Type type) {
+                if (!masks.containsKey(type)) {
+                    vectors.species(type);
+                    code.lload(index).loadConstant((long) part * lanes).ladd().lload(COUNT);
+                    vectors.indexInRange();
+                    int local = local(TypeKind.REFERENCE);
+                    code.astore(local);
+                    masks.put(type, local);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,224 @@
+package dev.stepd.codegen.cpu;
+
+import dev.stepd.expr.BinaryOp;
+import dev.stepd.expr.Expr;
+import dev.stepd.expr.ReduceOp;
+import dev.stepd.expr.Scalar;
+import dev.stepd.expr.Type;
+import dev.stepd.expr.UnaryOp;
+import java.lang.classfile.CodeBuilder;
+import java.lang.constant.ClassDesc;
+import java.lang.constant.ConstantDescs;
+import java.lang.constant.MethodTypeDesc;
+import java.util.function.Consumer;
+
+/// One Vector API call for each operation of the language, at a fixed number of lanes.
+final class VectorCode {
+    private static final String API = "jdk.incubator.vector.";
+    private static final ClassDesc LANES = ClassDesc.of("dev.stepd.codegen.cpu.Lanes");
+    private static final ClassDesc VECTOR = ClassDesc.of(API + "Vector");
+    private static final ClassDesc MASK = ClassDesc.of(API + "VectorMask");
+    private static final ClassDesc SPECIES = ClassDesc.of(API + "VectorSpecies");
+    private static final ClassDesc OPERATORS = ClassDesc.of(API + "VectorOperators");
+    private static final ClassDesc BINARY = OPERATORS.nested("Binary");
+    private static final ClassDesc COMPARISON = OPERATORS.nested("Comparison");
+    private static final ClassDesc CONVERSION = OPERATORS.nested("Conversion");
+
+    private final CodeBuilder code;
+    private final int lanes;
+
+    VectorCode(CodeBuilder code, int lanes) {
+        this.code = code;
+        this.lanes = lanes;
+    }
+
+    /// Emits `node` with its operands pushed by `push`; leaves the result on the stack.
+    void operation(Expr node, Consumer<Expr> push) {
+        var vector = vector(node.type() == Type.BOOL ? Type.F32 : node.type());
+        switch (node) {
+            case Expr.Unary(UnaryOp op, Expr x) -> {
+                push.accept(x);
+                code.invokevirtual(vector, unary(op), MethodTypeDesc.of(vector));
+            }
+            case Expr.Binary binary -> binary(binary, push);
+            case Expr.Fma(Expr a, Expr b, Expr c) -> {
+                push.accept(a);
+                push.accept(b);
+                push.accept(c);
+                code.invokevirtual(vector, "fma", MethodTypeDesc.of(vector, VECTOR, VECTOR));
+            }
+            case Expr.Compare(var op, Expr a, Expr b) -> {
+                push.accept(a);
+                code.getstatic(OPERATORS, op.name(), COMPARISON);
+                push.accept(b);
+                code.invokevirtual(vector(a.type()), "compare", MethodTypeDesc.of(MASK, COMPARISON, VECTOR));
+            }
+            case Expr.Select(Expr condition, Expr then, Expr otherwise) -> {
+                push.accept(otherwise);
+                push.accept(then);
+                push.accept(condition);
+                species(node.type());
+                code.invokevirtual(MASK, "cast", MethodTypeDesc.of(MASK, SPECIES));
+                blend(node.type());
+            }
+            case Expr.Convert(Type type, Expr x) -> {
+                push.accept(x);
+                code.getstatic(OPERATORS, x.type() == Type.F32 ? "F2D" : "D2F", CONVERSION);
+                species(type);
+                code.iconst_0()
+                        .invokevirtual(VECTOR, "convertShape",
+                                MethodTypeDesc.of(VECTOR, CONVERSION, SPECIES, ConstantDescs.CD_int))
+                        .checkcast(vector(type));
+            }
+            case Expr.Bits(Expr x) -> {
+                push.accept(x);
+                var name = "reinterpretAs" + switch (node.type()) {
+                    case F32 -> "Floats";
+                    case F64 -> "Doubles";
+                    case I32 -> "Ints";
+                    case I64 -> "Longs";
+                    case BOOL -> throw new IllegalStateException("bits of a boolean");
+                };
+                code.invokevirtual(vector(x.type()), name, MethodTypeDesc.of(vector));
+            }
+            case Expr.Const _, Expr.Hyper _, Expr.Counter _, Expr.Read _, Expr.Reduce _ ->
+                throw new IllegalStateException("no operation of a kernel: " + node);
+        }
+    }
+
+    private void binary(Expr.Binary node, Consumer<Expr> push) {
+        push.accept(node.a());
+        var type = node.type();
+        var vector = type == Type.BOOL ? MASK : vector(type);
+        if (node.op() == BinaryOp.SHL || node.op() == BinaryOp.SHR) {
+            code.getstatic(OPERATORS, node.op() == BinaryOp.SHL ? "LSHL" : "LSHR", BINARY);
+            long distance = ((Expr.Const) node.b()).bits();
+            if (type == Type.I32) {
+                code.loadConstant((int) distance);
+            } else {
+                code.loadConstant(distance);
+            }
+            code.invokevirtual(vector, "lanewise", MethodTypeDesc.of(vector, BINARY, primitive(type)));
+            return;
+        }
+        if (type == Type.I32 || type == Type.I64) {
+            code.getstatic(OPERATORS, node.op().name(), BINARY);
+            push.accept(node.b());
+            code.invokevirtual(vector, "lanewise", MethodTypeDesc.of(vector, BINARY, VECTOR));
+            return;
+        }
+        push.accept(node.b());
+        var name = node.op().name().toLowerCase(java.util.Locale.ROOT);
+        code.invokevirtual(vector, name, MethodTypeDesc.of(vector, type == Type.BOOL ? MASK : VECTOR));
+    }
+
+    private static String unary(UnaryOp op) {
+        return switch (op) {
+            case NEG -> "neg";
+            case ABS -> "abs";
+            case SQRT -> "sqrt";
+            case SIGN, EXP, LOG, TANH -> throw new IllegalStateException(op + " was not expanded");
+        };
+    }
+
+    /// With two f64 vectors on the stack: joins them.
+    void join(ReduceOp op) {
+        var vector = vector(Type.F64);
+        switch (op) {
+            case SUM -> code.invokevirtual(vector, "add", MethodTypeDesc.of(vector, VECTOR));
+            case MAX -> code.invokestatic(LANES, "max", MethodTypeDesc.of(vector, vector, vector));
+        }
+    }
+
+    /// With a vector, another, and a mask on the stack: the other where the mask is set.
+    void blend(Type type) {
+        code.invokevirtual(vector(type), "blend", MethodTypeDesc.of(vector(type), VECTOR, MASK));
+    }
+
+    void broadcast(Expr.Const constant) {
+        species(constant.type());
+        switch (constant.type()) {
+            case F32 -> code.loadConstant((float) Scalar.toDouble(Type.F32, constant.bits()));
+            case F64 -> code.loadConstant(Scalar.toDouble(Type.F64, constant.bits()));
+            case I32 -> code.loadConstant((int) constant.bits());
+            case I64 -> code.loadConstant(constant.bits());
+            case BOOL -> throw new IllegalStateException("a boolean constant outside a select");
+        }
+        broadcast(constant.type());
+    }
+
+    /// Broadcasts the value at an address, converted as a scalar.
+    void broadcast(Type type, Type storage, int addressLocal) {
+        species(type);
+        code.lload(addressLocal);
+        var get = storage == Type.F32 ? "getFloat" : "getDouble";
+        code.invokestatic(LANES, get, MethodTypeDesc.of(primitive(storage), ConstantDescs.CD_long));
+        if (type != storage) {
+            if (type == Type.F32) {
+                code.d2f();
+            } else {
+                code.f2d();
+            }
+        }
+        broadcast(type);
+    }
+
+    private void broadcast(Type type) {
+        var method = MethodTypeDesc.of(vector(type), SPECIES, primitive(type));
+        code.invokestatic(vector(type), "broadcast", method);
+    }
+
+    /// With an address on the stack.
+    void load(Type type) {
+        // The species belongs below the address.
+        var name = type == Type.F32 ? "load" : "loadDouble";
+        species(type);
+        code.dup_x2().pop();
+        code.invokestatic(LANES, name, MethodTypeDesc.of(vector(type), SPECIES, ConstantDescs.CD_long));
+    }
+
+    /// With a vector, an address and, when masked, a mask on the stack.
+    void store(Type type, boolean masked) {
+        var method = masked
+                ? MethodTypeDesc.of(ConstantDescs.CD_void, vector(type), ConstantDescs.CD_long, MASK)
+                : MethodTypeDesc.of(ConstantDescs.CD_void, vector(type), ConstantDescs.CD_long);
+        code.invokestatic(LANES, "store", method);
+    }
+
+    /// With a vector and an address on the stack.
+    void storeJoined(ReduceOp op) {
+        var name = op == ReduceOp.SUM ? "storeSum" : "storeMax";
+        code.invokestatic(LANES, name,
+                MethodTypeDesc.of(ConstantDescs.CD_void, vector(Type.F64), ConstantDescs.CD_long));
+    }
+
+    /// With a species, an index and a limit on the stack.
+    void indexInRange() {
+        code.invokeinterface(SPECIES, "indexInRange",
+                MethodTypeDesc.of(MASK, ConstantDescs.CD_long, ConstantDescs.CD_long));
+    }
+
+    void species(Type type) {
+        code.getstatic(LANES, Lanes.speciesName(type, lanes), SPECIES);
+    }
+
+    private static ClassDesc vector(Type type) {
+        return ClassDesc.of(API + switch (type) {
+            case F32 -> "FloatVector";
+            case F64 -> "DoubleVector";
+            case I32 -> "IntVector";
+            case I64 -> "LongVector";
+            case BOOL -> "VectorMask";
+        });
+    }
+
+    private static ClassDesc primitive(Type type) {
+        return switch (type) {
+            case F32 -> ConstantDescs.CD_float;
+            case F64 -> ConstantDescs.CD_double;
+            case I32 -> ConstantDescs.CD_int;
+            case I64 -> ConstantDescs.CD_long;
+            case BOOL -> ConstantDescs.CD_boolean;
+        };
+    }
+}

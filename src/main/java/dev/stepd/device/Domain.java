@@ -1,0 +1,49 @@
+package dev.stepd.device;
+
+import dev.stepd.expr.Scope;
+import java.util.List;
+
+/// What the values of each scope stand for: the tensors of a session in flat order.
+public record Domain(List<Tensor> tensors, int groups) {
+    /// @param rows of the matrix view `[rows, elements / rows]`
+    /// @param group the tensor's group; groups follow each other in flat order
+    public record Tensor(long elements, long rows, int group) {
+        public long columns() {
+            return rows == 0 ? 0 : elements / rows;
+        }
+
+        /// How many values of a scope belong to this tensor.
+        public long count(Scope scope) {
+            return switch (scope.kind()) {
+                case ELEMENT -> elements;
+                case ROW -> rows;
+                case COLUMN -> columns();
+                case BLOCK -> Math.ceilDiv(elements, scope.size());
+                case TENSOR -> 1;
+                case GROUP, SESSION -> throw new IllegalStateException("no tensor has a part of a " + scope);
+            };
+        }
+    }
+
+    public Domain {
+        tensors = List.copyOf(tensors);
+    }
+
+    /// How many values of a scope there are.
+    public long count(Scope scope) {
+        return switch (scope.kind()) {
+            case SESSION -> 1;
+            case GROUP -> groups;
+            case TENSOR, ROW, COLUMN, BLOCK, ELEMENT -> starts(scope)[tensors.size()];
+        };
+    }
+
+    /// The index of each tensor's first value of a scope, and past the last tensor's last.
+    public long[] starts(Scope scope) {
+        var starts = new long[tensors.size() + 1];
+        for (int i = 0; i < tensors.size(); i++) {
+            starts[i + 1] = Math.addExact(starts[i], tensors.get(i).count(scope));
+        }
+        return starts;
+    }
+}

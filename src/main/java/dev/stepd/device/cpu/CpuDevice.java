@@ -1,0 +1,70 @@
+package dev.stepd.device.cpu;
+
+import dev.stepd.codegen.cpu.Kernel;
+import dev.stepd.codegen.cpu.KernelCompiler;
+import dev.stepd.device.BoundPlan;
+import dev.stepd.device.Device;
+import dev.stepd.device.Domain;
+import dev.stepd.device.Memory;
+import dev.stepd.expr.Buffer;
+import dev.stepd.expr.stage.Plan;
+import dev.stepd.expr.stage.Stage;
+import java.lang.foreign.MemorySegment;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
+
+/// The processor. Kernels are kept for the life of the device, by the text of their stage, so sessions with the same
+/// optimizer share them.
+public final class CpuDevice implements Device {
+    private final KernelCompiler compiler;
+    private final CpuMemory memory;
+    private final Crew crew;
+    private final Map<String, Kernel> kernels = new ConcurrentHashMap<>();
+    private final AtomicLong compilations = new AtomicLong();
+
+    /// @param memoryBytes all regions together
+    /// @param threads that work on one pass at most
+    public CpuDevice(long memoryBytes, int threads) {
+        this(new KernelCompiler(), memoryBytes, threads);
+    }
+
+    /// @param compiler decides how wide vectors are; results do not depend on it
+    public CpuDevice(KernelCompiler compiler, long memoryBytes, int threads) {
+        this.compiler = compiler;
+        this.memory = new CpuMemory(memoryBytes);
+        this.crew = new Crew(threads);
+    }
+
+    @Override
+    public String name() {
+        return "cpu";
+    }
+
+    @Override
+    public Memory memory() {
+        return memory;
+    }
+
+    @Override
+    public BoundPlan bind(Plan plan, Domain domain, Map<Buffer, MemorySegment> arrays) {
+        return new CpuPlan(plan, plan.stages().stream().map(this::kernel).toList(), domain, arrays, crew, memory);
+    }
+
+    private Kernel kernel(Stage stage) {
+        return kernels.computeIfAbsent(stage.toString(), _ -> {
+            compilations.incrementAndGet();
+            return compiler.compile(stage);
+        });
+    }
+
+    @Override
+    public long compilations() {
+        return compilations.get();
+    }
+
+    @Override
+    public void close() {
+        crew.close();
+    }
+}

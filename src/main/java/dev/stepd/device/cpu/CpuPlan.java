@@ -1,0 +1,167 @@
+package dev.stepd.device.cpu;
+
+import dev.stepd.codegen.cpu.Kernel;
+import dev.stepd.device.BoundPlan;
+import dev.stepd.device.Domain;
+import dev.stepd.device.Memory;
+import dev.stepd.device.Region;
+import dev.stepd.device.Spans;
+import dev.stepd.expr.Buffer;
+import dev.stepd.expr.Expr;
+import dev.stepd.expr.ReduceOp;
+import dev.stepd.expr.Scope;
+import dev.stepd.expr.stage.Plan;
+import dev.stepd.expr.stage.Stage;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/// A plan bound to arrays in main memory: its passes in order, and the arrays it needs for itself.
+final class CpuPlan implements BoundPlan {
+    private final Domain domain;
+    private final Crew crew;
+    private final Memory memory;
+    private final Map<Buffer, MemorySegment> arrays;
+    private final List<Region> owned = new ArrayList<>();
+    private final List<Pass> passes = new ArrayList<>();
+    private final List<ReduceOp> identities;
+    private final List<Buffer> folded;
+    private long gradientBytes;
+    private @Nullable Spans spans;
+    private @Nullable Region partials;
+
+    CpuPlan(
+            Plan plan,
+            List<Kernel> kernels,
+            Domain domain,
+            Map<Buffer, MemorySegment> given,
+            Crew crew,
+            Memory memory) {
+        this.domain = domain;
+        this.crew = crew;
+        this.memory = memory;
+        this.arrays = new HashMap<>(given);
+        try {
+            plan.temps().forEach(this::own);
+            for (int i = 0; i < kernels.size(); i++) {
+                passes.add(pass(plan.stages().get(i), kernels.get(i)));
+            }
+        } catch (RuntimeException e) {
+            close();
+            throw e;
+        }
+        this.identities = new ArrayList<>();
+        this.folded = new ArrayList<>();
+        findFoldedByTensor(plan);
+    }
+
+    private void own(Buffer buffer) {
+        long bytes = Math.multiplyExact(domain.count(buffer.scope()), buffer.storage().bytes());
+        var region = memory.allocate(bytes, "a pass's intermediate values");
+        owned.add(region);
+        arrays.put(buffer, region.segment());
+    }
+
+    private Pass pass(Stage stage, Kernel kernel) {
+        var buffers = new ArrayList<>(stage.reads());
+        stage.outputs().forEach(output -> buffers.add(output.target()));
+        for (var buffer : buffers) {
+            if (buffer.kind() == Buffer.Kind.EXTENT && !arrays.containsKey(buffer)) {
+                own(buffer);
+            }
+            if (perStep(buffer)) {
+                gradientBytes = domain.count(buffer.scope()) * buffer.storage().bytes() + Pages.SLACK_BYTES / 2;
+            } else {
+                checkSize(buffer, arrays.get(buffer));
+            }
+        }
+        return new Pass(stage, kernel, domain, buffers, crew.size());
+    }
+
+    private static boolean perStep(Buffer buffer) {
+        return buffer.kind() == Buffer.Kind.GRAD || buffer.kind() == Buffer.Kind.DELTA;
+    }
+
+    /// The one bounds check of all a kernel's loads and stores.
+    private void checkSize(Buffer buffer, @Nullable MemorySegment array) {
+        long needed = domain.count(buffer.scope()) * buffer.storage().bytes();
+        if (array == null || array.byteSize() < needed || !array.isNative()) {
+            throw new IllegalStateException(buffer + " needs " + needed + " bytes outside the heap, got " + array);
+        }
+    }
+
+    /// Values of tensors that a later pass folds: absent tensors hold the identity there.
+    private void findFoldedByTensor(Plan plan) {
+        for (var stage : plan.stages()) {
+            if (stage.folds() && stage.scope().equals(Scope.TENSOR)) {
+                for (var output : stage.outputs()) {
+                    folded.add(((Expr.Read) output.value()).buffer());
+                    identities.add(((Stage.Fold) output).op());
+                }
+            }
+        }
+    }
+
+    @Override
+    public void run(Spans now, MemorySegment gradients) {
+        if (gradients.byteSize() < gradientBytes || !gradients.isNative()) {
+            throw new IllegalStateException("gradients need " + gradientBytes + " bytes outside the heap: " + gradients);
+        }
+        if (spans != now) {
+            cut(now);
+        }
+        for (var pass : passes) {
+            pass.run(crew, gradients.address());
+        }
+    }
+
+    private void cut(Spans now) {
+        long needed = 0;
+        for (var pass : passes) {
+            needed = Math.max(needed, pass.cut(now));
+        }
+        if (partials == null || partials.segment().byteSize() < needed) {
+            if (partials != null) {
+                partials.close();
+            }
+            partials = memory.allocate(needed, "a pass's partial sums");
+        }
+        for (var pass : passes) {
+            pass.bind(arrays, partials.segment());
+        }
+        extents(now);
+        for (int i = 0; i < folded.size(); i++) {
+            fillAbsent(now, arrays.get(folded.get(i)), identities.get(i).identity());
+        }
+        spans = now;
+    }
+
+    private void fillAbsent(Spans now, MemorySegment values, double identity) {
+        for (int tensor = 0; tensor < domain.tensors().size(); tensor++) {
+            if (!now.contains(tensor)) {
+                values.setAtIndex(ValueLayout.JAVA_DOUBLE, tensor, identity);
+            }
+        }
+    }
+
+    /// How many elements each index covers; only what spans a session or group depends on who takes part.
+    private void extents(Spans now) {
+        for (var buffer : List.copyOf(arrays.keySet())) {
+            if (buffer.kind() == Buffer.Kind.EXTENT) {
+                Extents.fill(arrays.get(buffer), buffer.scope(), domain, now);
+            }
+        }
+    }
+
+    @Override
+    public void close() {
+        owned.forEach(Region::close);
+        if (partials != null) {
+            partials.close();
+        }
+    }
+}

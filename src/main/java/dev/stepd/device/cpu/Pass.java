@@ -1,0 +1,193 @@
+package dev.stepd.device.cpu;
+
+import dev.stepd.codegen.cpu.Kernel;
+import dev.stepd.device.Domain;
+import dev.stepd.device.Spans;
+import dev.stepd.expr.Buffer;
+import dev.stepd.expr.Order;
+import dev.stepd.expr.ReduceOp;
+import dev.stepd.expr.Scope;
+import dev.stepd.expr.stage.Stage;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+
+/// One stage bound to its kernel and arrays: finds the addresses of each piece and runs it.
+final class Pass extends Crew.Work {
+    private static final MemorySegment ALL = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
+
+    private final Stage stage;
+    private final Kernel kernel;
+    private final Domain domain;
+    private final List<Buffer> buffers;
+    private final List<ReduceOp> ops = new ArrayList<>();
+    private final boolean columns;
+    private final long[] bases;
+    private final long[] bytes;
+    /// By buffer: the first index of each tensor, or nothing for what is shared by tensors.
+    private final long[][] starts;
+    private final long[][] addresses;
+    private Pieces pieces = new Pieces(List.of(), List.of());
+    private Pieces.Piece[] list = new Pieces.Piece[0];
+    private long partials;
+    private long partialsEach;
+
+    Pass(Stage stage, Kernel kernel, Domain domain, List<Buffer> buffers, int workers) {
+        this.stage = stage;
+        this.kernel = kernel;
+        this.domain = domain;
+        this.buffers = List.copyOf(buffers);
+        this.columns = stage.folds() && stage.over().equals(Scope.COLUMN);
+        this.bases = new long[buffers.size()];
+        this.bytes = new long[buffers.size()];
+        this.starts = new long[buffers.size()][];
+        this.addresses = new long[workers][buffers.size()];
+        for (int i = 0; i < bytes.length; i++) {
+            var scope = buffers.get(i).scope();
+            bytes[i] = buffers.get(i).storage().bytes();
+            starts[i] = scope.coarserThan(Scope.TENSOR) || scope.equals(Scope.TENSOR)
+                    ? new long[0]
+                    : domain.starts(scope);
+        }
+        for (var output : stage.outputs()) {
+            if (output instanceof Stage.Fold fold) {
+                ops.add(fold.op());
+            }
+        }
+    }
+
+    List<Buffer> buffers() {
+        return buffers;
+    }
+
+    /// Cuts the pass for a choice of tensors; returns the bytes of partial results it needs.
+    long cut(Spans spans) {
+        pieces = Pieces.of(stage, domain, spans);
+        list = pieces.pieces().toArray(Pieces.Piece[]::new);
+        partialsEach = pieces.partials() * Double.BYTES;
+        return partialsEach * ops.size();
+    }
+
+    void bind(Map<Buffer, MemorySegment> arrays, MemorySegment scratch) {
+        partials = scratch.address();
+        for (int i = 0; i < bases.length; i++) {
+            var array = arrays.get(buffers.get(i));
+            bases[i] = array == null ? 0 : array.address();
+        }
+    }
+
+    /// @param gradients address of the gradients, which are also the deltas
+    void run(Crew crew, long gradients) {
+        for (int i = 0; i < bases.length; i++) {
+            var kind = buffers.get(i).kind();
+            if (kind == Buffer.Kind.GRAD || kind == Buffer.Kind.DELTA) {
+                bases[i] = gradients;
+            }
+        }
+        crew.run(this, list.length);
+        var joins = pieces.joins();
+        for (int i = 0; i < joins.size(); i++) {
+            join(joins.get(i));
+        }
+    }
+
+    @Override
+    void piece(int index, int worker) {
+        var piece = list[index];
+        var at = addresses[worker];
+        int reads = buffers.size() - ops.size();
+        for (int i = 0; i < reads; i++) {
+            at[i] = bases[i] + index(i, piece, 0) * bytes[i];
+        }
+        if (!stage.folds()) {
+            kernel.run(at, piece.count());
+        } else if (columns) {
+            rows(piece, at, reads);
+        } else {
+            chunks(piece, at, reads);
+        }
+    }
+
+    /// The index of the value of a buffer that belongs to the `done`-th index of a piece.
+    private long index(int buffer, Pieces.Piece piece, long done) {
+        var scope = buffers.get(buffer).scope();
+        if (scope.equals(stage.scope())) {
+            return piece.first() + done;
+        }
+        var tensor = domain.tensors().get(piece.tensor());
+        long within = piece.within() + done;
+        return switch (scope.kind()) {
+            case SESSION -> 0;
+            case GROUP -> tensor.group();
+            case TENSOR -> piece.tensor();
+            case ROW -> starts[buffer][piece.tensor()] + within / tensor.columns();
+            case COLUMN -> starts[buffer][piece.tensor()] + within % tensor.columns();
+            case BLOCK -> starts[buffer][piece.tensor()] + within / scope.size();
+            case ELEMENT -> throw new IllegalStateException("elements in a pass over " + stage.scope());
+        };
+    }
+
+    private void chunks(Pieces.Piece piece, long[] at, int reads) {
+        for (int i = 0; i < ops.size(); i++) {
+            long base = piece.partial() ? partials + i * partialsEach : bases[reads + i];
+            at[reads + i] = base + piece.result() * Double.BYTES;
+        }
+        for (long done = 0; done == 0 || done < piece.count(); done += Order.CHUNK) {
+            kernel.run(at, Math.min(Order.CHUNK, piece.count() - done));
+            for (int i = 0; i < reads; i++) {
+                if (!stage.uniform(buffers.get(i))) {
+                    at[i] += Order.CHUNK * bytes[i];
+                }
+            }
+            for (int i = 0; i < ops.size(); i++) {
+                at[reads + i] += Double.BYTES;
+            }
+        }
+    }
+
+    /// Joins row after row to accumulators that start at the identity.
+    private void rows(Pieces.Piece piece, long[] at, int reads) {
+        long width = domain.tensors().get(piece.tensor()).columns();
+        for (int i = 0; i < ops.size(); i++) {
+            at[reads + i] = partials + i * partialsEach + piece.result() * Double.BYTES;
+            for (long column = 0; column < width; column++) {
+                ALL.set(ValueLayout.JAVA_DOUBLE, at[reads + i] + column * Double.BYTES, ops.get(i).identity());
+            }
+        }
+        for (long done = 0; done < piece.count(); done += width) {
+            for (int i = 0; i < reads; i++) {
+                at[i] = bases[i] + index(i, piece, done) * bytes[i];
+            }
+            kernel.run(at, width);
+        }
+    }
+
+    /// Joins partial results pairwise, neighbours first, as [Order#joinPairwise].
+    private void join(Pieces.Join join) {
+        int reads = buffers.size() - ops.size();
+        for (int i = 0; i < ops.size(); i++) {
+            for (long value = 0; value < join.width(); value++) {
+                long from = partials + i * partialsEach + (join.from() + value) * Double.BYTES;
+                double joined = joinPairwise(ops.get(i), from, join.stride() * Double.BYTES, join.count());
+                ALL.set(ValueLayout.JAVA_DOUBLE, bases[reads + i] + (join.target() + value) * Double.BYTES, joined);
+            }
+        }
+    }
+
+    private static double joinPairwise(ReduceOp op, long from, long stride, long count) {
+        for (long left = count; left > 1; left = (left + 1) / 2) {
+            for (long i = 0; i < left / 2; i++) {
+                double a = ALL.get(ValueLayout.JAVA_DOUBLE, from + 2 * i * stride);
+                double b = ALL.get(ValueLayout.JAVA_DOUBLE, from + (2 * i + 1) * stride);
+                ALL.set(ValueLayout.JAVA_DOUBLE, from + i * stride, op.join(a, b));
+            }
+            if (left % 2 == 1) {
+                double last = ALL.get(ValueLayout.JAVA_DOUBLE, from + (left - 1) * stride);
+                ALL.set(ValueLayout.JAVA_DOUBLE, from + left / 2 * stride, last);
+            }
+        }
+        return ALL.get(ValueLayout.JAVA_DOUBLE, from);
+    }
+}

@@ -1,0 +1,154 @@
+package dev.stepd.device.cpu;
+
+import dev.stepd.device.Domain;
+import dev.stepd.device.Spans;
+import dev.stepd.expr.Order;
+import dev.stepd.expr.Scope;
+import dev.stepd.expr.stage.Stage;
+import java.util.ArrayList;
+import java.util.List;
+
+/// How the indexes of a pass are cut for threads, for one choice of tensors: at the ends of runs, and long runs further.
+///
+/// @param pieces in index order
+/// @param joins the runs of a fold whose partial results are still to be joined
+record Pieces(List<Piece> pieces, List<Join> joins) {
+    /// Indexes that one call of a thread covers at most, in writes and in folds: long enough to hide the call.
+    private static final long GRAIN = 64 * 1024;
+
+    /// @param first index of the first value in the pass's scope
+    /// @param tensor position of the tensor they lie in (the first, where a run covers several)
+    /// @param within how far into that tensor the first lies, in the pass's scope
+    /// @param result a fold's: index of the first partial result if `partial`, else of the target
+    record Piece(long first, long count, int tensor, long within, long result, boolean partial) {}
+
+    /// Partial results `from`, `from + stride`, ... that become value `target`, for `width` values side by side.
+    record Join(long from, long count, long stride, long width, long target) {}
+
+    /// Partial results needed in memory, for each output.
+    long partials() {
+        return joins.stream().mapToLong(join -> join.count * join.width).sum();
+    }
+
+    static Pieces of(Stage stage, Domain domain, Spans spans) {
+        return new Cutter(stage, domain).cut(spans);
+    }
+
+    private static final class Cutter {
+        private final Stage stage;
+        private final Domain domain;
+        private final long[] starts;
+        private final List<Piece> pieces = new ArrayList<>();
+        private final List<Join> joins = new ArrayList<>();
+        private long partial;
+
+        Cutter(Stage stage, Domain domain) {
+            this.stage = stage;
+            this.domain = domain;
+            this.starts = switch (stage.scope().kind()) {
+                case SESSION, GROUP -> new long[0];
+                case TENSOR, ROW, COLUMN, BLOCK, ELEMENT -> domain.starts(stage.scope());
+            };
+        }
+
+        Pieces cut(Spans spans) {
+            switch (stage.scope().kind()) {
+                case SESSION, GROUP -> whole(domain.count(stage.scope()));
+                case TENSOR -> tensors(spans);
+                case ROW, COLUMN, BLOCK, ELEMENT -> spans.spans().forEach(this::span);
+            }
+            return new Pieces(List.copyOf(pieces), List.copyOf(joins));
+        }
+
+        /// All values of a coarse scope, absent tensors' included.
+        private void whole(long count) {
+            run(0, count, 0, 0, 0);
+        }
+
+        private void tensors(Spans spans) {
+            if (!stage.folds()) {
+                spans.spans().forEach(span -> run(span.from(), span.to() - span.from(), span.from(), 0, 0));
+            } else if (stage.over().equals(Scope.SESSION)) {
+                whole(domain.tensors().size());
+            } else {
+                groups();
+            }
+        }
+
+        private void groups() {
+            int from = 0;
+            for (int group = 0; group < domain.groups(); group++) {
+                int to = from;
+                while (to < domain.tensors().size() && domain.tensors().get(to).group() == group) {
+                    to++;
+                }
+                run(from, to - from, from, 0, group);
+                from = to;
+            }
+        }
+
+        private void span(Spans.Span span) {
+            var runs = stage.runs();
+            switch (runs.kind()) {
+                case SESSION, GROUP ->
+                    run(starts[span.from()], starts[span.to()] - starts[span.from()], span.from(), 0, 0);
+                case TENSOR, ROW, BLOCK -> {
+                    for (int tensor = span.from(); tensor < span.to(); tensor++) {
+                        tensor(tensor, runs);
+                    }
+                }
+                case COLUMN, ELEMENT -> throw new IllegalStateException("no runs of a " + runs + ": " + stage);
+            }
+        }
+
+        private void tensor(int tensor, Scope runs) {
+            if (runs.equals(Scope.TENSOR)) {
+                run(starts[tensor], starts[tensor + 1] - starts[tensor], tensor, 0, tensor);
+                return;
+            }
+            if (stage.folds() && stage.over().equals(Scope.COLUMN)) {
+                columns(tensor);
+                return;
+            }
+            var shape = domain.tensors().get(tensor);
+            long length = runs.equals(Scope.ROW) ? shape.columns() : runs.size();
+            long first = domain.starts(runs)[tensor];
+            for (long i = 0; i < shape.count(runs); i++) {
+                long start = i * length;
+                run(starts[tensor] + start, Math.min(length, shape.elements() - start), tensor, start, first + i);
+            }
+        }
+
+        /// Chunks of rows; the accumulators of each lie side by side.
+        private void columns(int tensor) {
+            var shape = domain.tensors().get(tensor);
+            long width = shape.columns();
+            long chunks = Math.max(1, Math.ceilDiv(shape.rows(), Order.COLUMN_CHUNK));
+            for (long chunk = 0; chunk < chunks; chunk++) {
+                long start = chunk * Order.COLUMN_CHUNK * width;
+                long count = Math.min(Order.COLUMN_CHUNK * width, shape.elements() - start);
+                pieces.add(new Piece(
+                        starts[tensor] + start, count, tensor, start, partial + chunk * width, true));
+            }
+            joins.add(new Join(partial, chunks, width, width, domain.starts(Scope.COLUMN)[tensor]));
+            partial += chunks * width;
+        }
+
+        /// One run, in pieces of whole chunks.
+        private void run(long first, long count, int tensor, long within, long target) {
+            boolean partials = stage.folds() && count > Order.CHUNK;
+            if (count == 0 && !stage.folds()) {
+                return;
+            }
+            for (long done = 0; done == 0 || done < count; done += GRAIN) {
+                long result = partials ? partial + done / Order.CHUNK : target;
+                pieces.add(new Piece(
+                        first + done, Math.min(GRAIN, count - done), tensor, within + done, result, partials));
+            }
+            if (partials) {
+                joins.add(new Join(partial, Order.chunks(count), 1, 1, target));
+                partial += Order.chunks(count);
+            }
+        }
+    }
+}

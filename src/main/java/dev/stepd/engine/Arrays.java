@@ -1,0 +1,152 @@
+package dev.stepd.engine;
+
+import dev.stepd.device.Domain;
+import dev.stepd.device.Memory;
+import dev.stepd.device.Region;
+import dev.stepd.expr.Buffer;
+import dev.stepd.expr.Expr;
+import dev.stepd.expr.Scalar;
+import dev.stepd.expr.Scope;
+import dev.stepd.expr.Type;
+import dev.stepd.rule.Clip;
+import dev.stepd.rule.Inputs;
+import dev.stepd.rule.OptimizerProgram;
+import dev.stepd.rule.Spec;
+import dev.stepd.tensor.DType;
+import dev.stepd.tensor.Part;
+import dev.stepd.tensor.Shape;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/// Everything a session keeps, in one region: parameters, slots, and what the gradient measures to.
+final class Arrays implements AutoCloseable {
+    /// Arrays start this much apart modulo a page, so that the streams of a pass do not fall on the same cache sets.
+    private static final long STAGGER_BYTES = 5 * 64;
+
+    private final Layout layout;
+    private final Domain domain;
+    private final List<Spec.SlotSpec> slots;
+    private final Region region;
+    private final Map<Buffer, MemorySegment> segments = new LinkedHashMap<>();
+
+    Arrays(Layout layout, Domain domain, List<Spec.SlotSpec> slots, Memory memory) {
+        this.layout = layout;
+        this.domain = domain;
+        this.slots = slots;
+        var buffers = new ArrayList<Buffer>();
+        buffers.add(Inputs.param(Type.F32));
+        slots.forEach(slot -> buffers.add(Recipe.buffer(slot)));
+        buffers.add(OptimizerProgram.GRAD_SQUARES);
+        buffers.add(Clip.GRAD_NORM);
+        var offsets = new long[buffers.size() + 1];
+        for (int i = 0; i < buffers.size(); i++) {
+            offsets[i + 1] = Math.addExact(offsets[i], roomFor(buffers.get(i)));
+        }
+        region = memory.allocate(offsets[buffers.size()], "a session of " + layout.elementCount() + " elements");
+        for (int i = 0; i < buffers.size(); i++) {
+            segments.put(buffers.get(i), region.segment().asSlice(offsets[i], bytes(buffers.get(i))));
+        }
+    }
+
+    private long bytes(Buffer buffer) {
+        return Math.multiplyExact(domain.count(buffer.scope()), buffer.storage().bytes());
+    }
+
+    private long roomFor(Buffer buffer) {
+        return Math.addExact(Math.ceilDiv(bytes(buffer), 64) * 64, STAGGER_BYTES);
+    }
+
+    /// Gives every slot its value before the first step.
+    ///
+    /// @param hyper the hyperparameters of a group at the first step
+    void initialize(java.util.function.IntFunction<Map<String, Double>> hyper) {
+        for (var slot : slots) {
+            var parts = parts(Recipe.buffer(slot));
+            for (int position = 0; position < parts.size(); position++) {
+                double initial = switch (slot.initial()) {
+                    case Expr.Const(Type type, long bits) -> Scalar.toDouble(type, bits);
+                    case Expr.Hyper(String name) -> hyper.apply(layout.places().get(position).group()).get(name);
+                    case Expr other -> throw new IllegalStateException(slot.name() + " starts at " + other);
+                };
+                fill(parts.get(position), slot.storage(), initial);
+            }
+        }
+    }
+
+    private static void fill(MemorySegment values, Type type, double value) {
+        if (value == 0) {
+            return;
+        }
+        for (long i = 0; i < values.byteSize() / type.bytes(); i++) {
+            if (type == Type.F64) {
+                values.setAtIndex(ValueLayout.JAVA_DOUBLE, i, value);
+            } else {
+                values.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) value);
+            }
+        }
+    }
+
+    Map<Buffer, MemorySegment> segments() {
+        return segments;
+    }
+
+    MemorySegment of(Buffer buffer) {
+        return segments.get(buffer);
+    }
+
+    /// The stretch of an array that belongs to each tensor, in layout order.
+    private List<MemorySegment> parts(Buffer buffer) {
+        var starts = domain.starts(buffer.scope());
+        var parts = new ArrayList<MemorySegment>();
+        for (int i = 0; i + 1 < starts.length; i++) {
+            long bytes = buffer.storage().bytes();
+            parts.add(of(buffer).asSlice(starts[i] * bytes, (starts[i + 1] - starts[i]) * bytes));
+        }
+        return parts;
+    }
+
+    List<Part> parameters() {
+        var data = parts(Inputs.param(Type.F32));
+        var parts = new ArrayList<Part>();
+        for (int i = 0; i < data.size(); i++) {
+            var tensor = layout.places().get(i).tensor();
+            parts.add(new Part(tensor.name(), tensor.dtype(), tensor.shape(), data.get(i)));
+        }
+        return parts;
+    }
+
+    /// By tensor, then in the rule's order.
+    List<Part> slots() {
+        var parts = new ArrayList<Part>();
+        var data = slots.stream().map(slot -> parts(Recipe.buffer(slot))).toList();
+        for (int position = 0; position < layout.places().size(); position++) {
+            var tensor = layout.places().get(position).tensor();
+            for (int i = 0; i < slots.size(); i++) {
+                var slot = slots.get(i);
+                parts.add(new Part(
+                        tensor.name() + "#" + slot.name(),
+                        slot.storage() == Type.F64 ? DType.F64 : DType.F32,
+                        shape(slot.scope(), tensor.shape(), position),
+                        data.get(i).get(position)));
+            }
+        }
+        return parts;
+    }
+
+    private Shape shape(Scope scope, Shape tensor, int position) {
+        return scope.isElement() ? tensor : Shape.of(domain.tensors().get(position).count(scope));
+    }
+
+    long byteCount() {
+        return region.segment().byteSize();
+    }
+
+    @Override
+    public void close() {
+        region.close();
+    }
+}

@@ -1,0 +1,67 @@
+package dev.stepd.engine;
+
+import dev.stepd.device.BoundPlan;
+import dev.stepd.device.Device;
+import dev.stepd.device.Domain;
+import dev.stepd.device.Region;
+import dev.stepd.device.Spans;
+import dev.stepd.expr.Buffer;
+import dev.stepd.expr.Scope;
+import dev.stepd.expr.stage.Plan;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/// A plan bound to a session, with the host values it takes.
+final class Variant implements AutoCloseable {
+    private final Plan plan;
+    private final HostProgram host;
+    private final Region table;
+    private final MemorySegment[] values;
+    private final BoundPlan bound;
+
+    Variant(Plan plan, List<String> names, Device device, Domain domain, Map<Buffer, MemorySegment> arrays) {
+        this.plan = plan;
+        this.host = new HostProgram(plan.hosts().stream().map(Plan.HostValue::value).toList(), names);
+        long each = Math.multiplyExact(Math.max(1L, domain.tensors().size()), Double.BYTES);
+        this.table = device.memory().allocate(each * plan.hosts().size(), "a step's host values");
+        this.values = new MemorySegment[plan.hosts().size()];
+        var all = new HashMap<>(arrays);
+        for (int i = 0; i < values.length; i++) {
+            values[i] = table.segment().asSlice(i * each, each);
+            all.put(plan.hosts().get(i).target(), values[i]);
+        }
+        try {
+            this.bound = device.bind(plan, domain, all);
+        } catch (RuntimeException e) {
+            table.close();
+            throw e;
+        }
+    }
+
+    /// Computes the host values for tensors that share them.
+    void prepare(Spans.Span span, double[] hyper, long t) {
+        host.evaluate(hyper, t);
+        for (int i = 0; i < values.length; i++) {
+            if (plan.hosts().get(i).target().scope().equals(Scope.SESSION)) {
+                values[i].setAtIndex(ValueLayout.JAVA_DOUBLE, 0, host.number(i));
+            } else {
+                for (int tensor = span.from(); tensor < span.to(); tensor++) {
+                    values[i].setAtIndex(ValueLayout.JAVA_DOUBLE, tensor, host.number(i));
+                }
+            }
+        }
+    }
+
+    void run(Spans spans, MemorySegment gradients) {
+        bound.run(spans, gradients);
+    }
+
+    @Override
+    public void close() {
+        bound.close();
+        table.close();
+    }
+}

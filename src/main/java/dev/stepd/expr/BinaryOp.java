@@ -1,0 +1,42 @@
+package dev.stepd.expr;
+
+/// Operations of two operands of one type. Results have that type.
+public enum BinaryOp {
+    ADD("+"),
+    SUB("-"),
+    MUL("*"),
+    /// Correctly rounded.
+    DIV("/"),
+    /// The smaller; NaN if either is; of two zeros the first.
+    MIN("min"),
+    /// The larger; NaN if either is; of two zeros the first.
+    MAX("max"),
+    /// `x^y` for `x >= 0`; NaN for negative `x`, whole `y` included.
+    POW("pow"),
+    /// Bits of integers, or of booleans.
+    AND("&"),
+    OR("|"),
+    /// The second operand is a constant below the width.
+    SHL("<<"),
+    /// Logical; the second operand is a constant below the width.
+    SHR(">>>");
+
+    private final String symbol;
+
+    BinaryOp(String symbol) {
+        this.symbol = symbol;
+    }
+
+    public String symbol() {
+        return symbol;
+    }
+
+    /// Whether the operation is written out in simpler ones before code is made of it.
+    public boolean expands() {
+        return this == MIN || this == MAX || this == POW;
+    }
+
+    public boolean isBitwise() {
+        return this == AND || this == OR || this == SHL || this == SHR;
+    }
+}

@@ -1,0 +1,477 @@
+package dev.stepd.expr;
+
+import java.util.List;
+
+/// A value of a program: a node of an acyclic graph whose shared nodes are computed once.
+///
+/// Values finer than a tensor's are of the program's element type where they are elements and f64 everywhere else.
+/// A coarse value meeting a fine one is converted to the finer one's type, so `lr * g` rounds `lr` once.
+/// Two nodes are the same value when they are the same object; `equals` walks the whole graph and is not to be used.
+public sealed interface Expr {
+    /// What one value is made of.
+    Type type();
+
+    /// What the value varies over.
+    Scope scope();
+
+    /// Whether the host knows the value before the step: everything it is made of are hyperparameters, counters
+    /// and constants. Such values are f64 and evaluated once for each tensor or session.
+    boolean host();
+
+    /// The nodes this one is made of.
+    List<Expr> operands();
+
+    /// The same operation on other operands.
+    Expr with(List<Expr> operands);
+
+    /// A literal.
+    ///
+    /// @param bits the value's bits, in the low half for 32-bit types; 0 or 1 for a boolean
+    record Const(Type type, long bits) implements Expr {
+        @Override
+        public Scope scope() {
+            return Scope.SESSION;
+        }
+
+        @Override
+        public boolean host() {
+            return type == Type.F64 || type == Type.BOOL;
+        }
+
+        @Override
+        public List<Expr> operands() {
+            return List.of();
+        }
+
+        @Override
+        public Expr with(List<Expr> operands) {
+            return this;
+        }
+    }
+
+    /// A hyperparameter: a number that a schedule or a group may change between steps.
+    record Hyper(String name) implements Expr {
+        @Override
+        public Type type() {
+            return Type.F64;
+        }
+
+        @Override
+        public Scope scope() {
+            return Scope.TENSOR;
+        }
+
+        @Override
+        public boolean host() {
+            return true;
+        }
+
+        @Override
+        public List<Expr> operands() {
+            return List.of();
+        }
+
+        @Override
+        public Expr with(List<Expr> operands) {
+            return this;
+        }
+    }
+
+    /// The number of this step as a tensor counts it, from 1: a tensor without gradient does not count the step.
+    record Counter() implements Expr {
+        @Override
+        public Type type() {
+            return Type.F64;
+        }
+
+        @Override
+        public Scope scope() {
+            return Scope.TENSOR;
+        }
+
+        @Override
+        public boolean host() {
+            return true;
+        }
+
+        @Override
+        public List<Expr> operands() {
+            return List.of();
+        }
+
+        @Override
+        public Expr with(List<Expr> operands) {
+            return this;
+        }
+    }
+
+    /// The value an array holds before the step.
+    record Read(Buffer buffer) implements Expr {
+        @Override
+        public Type type() {
+            return buffer.storage();
+        }
+
+        @Override
+        public Scope scope() {
+            return buffer.scope();
+        }
+
+        @Override
+        public boolean host() {
+            return false;
+        }
+
+        @Override
+        public List<Expr> operands() {
+            return List.of();
+        }
+
+        @Override
+        public Expr with(List<Expr> operands) {
+            return this;
+        }
+    }
+
+    record Unary(UnaryOp op, Expr x) implements Expr {
+        public Unary {
+            require(x.type().isReal(), op + " of " + x.type());
+        }
+
+        @Override
+        public Type type() {
+            return x.type();
+        }
+
+        @Override
+        public Scope scope() {
+            return x.scope();
+        }
+
+        @Override
+        public boolean host() {
+            return x.host();
+        }
+
+        @Override
+        public List<Expr> operands() {
+            return List.of(x);
+        }
+
+        @Override
+        public Expr with(List<Expr> operands) {
+            return new Unary(op, operands.getFirst());
+        }
+    }
+
+    record Binary(BinaryOp op, Expr a, Expr b) implements Expr {
+        public Binary {
+            require(a.type() == b.type() && (op.isBitwise() != a.type().isReal()),
+                    op + " of " + a.type() + " and " + b.type());
+            require((op != BinaryOp.SHL && op != BinaryOp.SHR) || b instanceof Const, op + " by a variable");
+        }
+
+        @Override
+        public Type type() {
+            return a.type();
+        }
+
+        @Override
+        public Scope scope() {
+            return a.scope().join(b.scope());
+        }
+
+        @Override
+        public boolean host() {
+            return a.host() && b.host();
+        }
+
+        @Override
+        public List<Expr> operands() {
+            return List.of(a, b);
+        }
+
+        @Override
+        public Expr with(List<Expr> operands) {
+            return new Binary(op, operands.get(0), operands.get(1));
+        }
+    }
+
+    /// `a * b + c`, rounded once.
+    record Fma(Expr a, Expr b, Expr c) implements Expr {
+        public Fma {
+            require(a.type().isReal() && a.type() == b.type() && a.type() == c.type(),
+                    "FMA of " + a.type() + ", " + b.type() + " and " + c.type());
+        }
+
+        @Override
+        public Type type() {
+            return a.type();
+        }
+
+        @Override
+        public Scope scope() {
+            return a.scope().join(b.scope()).join(c.scope());
+        }
+
+        @Override
+        public boolean host() {
+            return a.host() && b.host() && c.host();
+        }
+
+        @Override
+        public List<Expr> operands() {
+            return List.of(a, b, c);
+        }
+
+        @Override
+        public Expr with(List<Expr> operands) {
+            return new Fma(operands.get(0), operands.get(1), operands.get(2));
+        }
+    }
+
+    record Compare(CompareOp op, Expr a, Expr b) implements Expr {
+        public Compare {
+            require(a.type().isReal() && a.type() == b.type(), op + " of " + a.type() + " and " + b.type());
+        }
+
+        @Override
+        public Type type() {
+            return Type.BOOL;
+        }
+
+        @Override
+        public Scope scope() {
+            return a.scope().join(b.scope());
+        }
+
+        @Override
+        public boolean host() {
+            return a.host() && b.host();
+        }
+
+        @Override
+        public List<Expr> operands() {
+            return List.of(a, b);
+        }
+
+        @Override
+        public Expr with(List<Expr> operands) {
+            return new Compare(op, operands.get(0), operands.get(1));
+        }
+    }
+
+    /// `condition ? then : otherwise`. A condition the host knows selects the program instead of the value.
+    record Select(Expr condition, Expr then, Expr otherwise) implements Expr {
+        public Select {
+            require(condition.type() == Type.BOOL && then.type() == otherwise.type(),
+                    "SELECT by " + condition.type() + " of " + then.type() + " and " + otherwise.type());
+        }
+
+        @Override
+        public Type type() {
+            return then.type();
+        }
+
+        @Override
+        public Scope scope() {
+            return condition.scope().join(then.scope()).join(otherwise.scope());
+        }
+
+        @Override
+        public boolean host() {
+            return condition.host() && then.host() && otherwise.host();
+        }
+
+        @Override
+        public List<Expr> operands() {
+            return List.of(condition, then, otherwise);
+        }
+
+        @Override
+        public Expr with(List<Expr> operands) {
+            return new Select(operands.get(0), operands.get(1), operands.get(2));
+        }
+    }
+
+    /// The value in the other real type, rounded to nearest even.
+    record Convert(Type type, Expr x) implements Expr {
+        public Convert {
+            require(type.isReal() && x.type().isReal(), "CONVERT of " + x.type() + " to " + type);
+        }
+
+        @Override
+        public Scope scope() {
+            return x.scope();
+        }
+
+        @Override
+        public boolean host() {
+            return type == Type.F64 && x.host();
+        }
+
+        @Override
+        public List<Expr> operands() {
+            return List.of(x);
+        }
+
+        @Override
+        public Expr with(List<Expr> operands) {
+            return new Convert(type, operands.getFirst());
+        }
+    }
+
+    /// The same bits as the type of the same width: a real as an integer or an integer as a real.
+    record Bits(Expr x) implements Expr {
+        @Override
+        public Type type() {
+            return x.type().twin();
+        }
+
+        @Override
+        public Scope scope() {
+            return x.scope();
+        }
+
+        @Override
+        public boolean host() {
+            return false;
+        }
+
+        @Override
+        public List<Expr> operands() {
+            return List.of(x);
+        }
+
+        @Override
+        public Expr with(List<Expr> operands) {
+            return new Bits(operands.getFirst());
+        }
+    }
+
+    /// A reduction of the values of a finer scope within each index of `over`, in the order [Order] fixes.
+    /// Tensors without gradient take no part.
+    record Reduce(ReduceOp op, Scope over, Expr x) implements Expr {
+        public Reduce {
+            require(x.type() == Type.F64, "reductions accumulate in F64, not " + x.type());
+            require(over.coarserThan(x.scope()), "reduction of " + x.scope() + " over " + over);
+        }
+
+        @Override
+        public Type type() {
+            return Type.F64;
+        }
+
+        @Override
+        public Scope scope() {
+            return over;
+        }
+
+        @Override
+        public boolean host() {
+            return false;
+        }
+
+        @Override
+        public List<Expr> operands() {
+            return List.of(x);
+        }
+
+        @Override
+        public Expr with(List<Expr> operands) {
+            return new Reduce(op, over, operands.getFirst());
+        }
+    }
+
+    // What rules are written with.
+
+    static Expr constant(double value) {
+        return new Const(Type.F64, Double.doubleToRawLongBits(value));
+    }
+
+    static Expr constant(Type type, double value) {
+        return new Const(type, Scalar.of(type, value));
+    }
+
+    default Expr plus(Expr other) {
+        return binary(BinaryOp.ADD, this, other);
+    }
+
+    default Expr plus(double other) {
+        return plus(constant(other));
+    }
+
+    default Expr minus(Expr other) {
+        return binary(BinaryOp.SUB, this, other);
+    }
+
+    default Expr minus(double other) {
+        return minus(constant(other));
+    }
+
+    default Expr times(Expr other) {
+        return binary(BinaryOp.MUL, this, other);
+    }
+
+    default Expr times(double other) {
+        return times(constant(other));
+    }
+
+    default Expr over(Expr other) {
+        return binary(BinaryOp.DIV, this, other);
+    }
+
+    default Expr over(double other) {
+        return over(constant(other));
+    }
+
+    default Expr negate() {
+        return new Unary(UnaryOp.NEG, this);
+    }
+
+    default Expr squared() {
+        return times(this);
+    }
+
+    /// This value as `type`, or itself when it already is.
+    default Expr as(Type type) {
+        if (type() == type) {
+            return this;
+        }
+        return this instanceof Const c && type.isReal() ? new Const(type, Scalar.convert(c.type(), type, c.bits()))
+                : new Convert(type, this);
+    }
+
+    static Expr binary(BinaryOp op, Expr a, Expr b) {
+        var type = common(a, b);
+        return new Binary(op, a.as(type), b.as(type));
+    }
+
+    static Expr compare(CompareOp op, Expr a, Expr b) {
+        var type = common(a, b);
+        return new Compare(op, a.as(type), b.as(type));
+    }
+
+    static Expr select(Expr condition, Expr then, Expr otherwise) {
+        var type = common(then, otherwise);
+        return new Select(condition, then.as(type), otherwise.as(type));
+    }
+
+    /// The type two values meet in: that of the one with the finer scope; a constant takes the other's.
+    private static Type common(Expr a, Expr b) {
+        if (a.type() == b.type() || b instanceof Const) {
+            return a.type();
+        }
+        if (a instanceof Const) {
+            return b.type();
+        }
+        require(!a.scope().equals(b.scope()), a.type() + " meets " + b.type() + " in one scope: convert one");
+        return a.scope().coarserThan(b.scope()) ? b.type() : a.type();
+    }
+
+    private static void require(boolean condition, String message) {
+        if (!condition) {
+            throw new IllegalStateException("ill-typed expression: " + message);
+        }
+    }
+}

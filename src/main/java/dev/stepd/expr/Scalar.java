@@ -1,0 +1,128 @@
+package dev.stepd.expr;
+
+/// What every operation means for one value: the reference that generated code is held to, and what constant folding
+/// and the host's scalars compute with. A value is its bits; 32-bit types lie sign-extended in a long.
+public final class Scalar {
+    private Scalar() {}
+
+    /// The bits of `value` as `type`.
+    public static long of(Type type, double value) {
+        return switch (type) {
+            case F32 -> Float.floatToRawIntBits((float) value);
+            case F64 -> Double.doubleToRawLongBits(value);
+            case I32, I64 -> (long) value;
+            case BOOL -> value != 0 ? 1 : 0;
+        };
+    }
+
+    /// The value of a real.
+    public static double toDouble(Type type, long bits) {
+        return switch (type) {
+            case F32 -> Float.intBitsToFloat((int) bits);
+            case F64 -> Double.longBitsToDouble(bits);
+            case I32, I64, BOOL -> throw new IllegalStateException(type + " is not real");
+        };
+    }
+
+    public static long convert(Type from, Type to, long bits) {
+        return of(to, toDouble(from, bits));
+    }
+
+    /// The bits seen as the type of the same width.
+    public static long twin(Type from, long bits) {
+        return from == Type.I32 || from == Type.F32 ? (int) bits : bits;
+    }
+
+    public static long unary(UnaryOp op, Type type, long x) {
+        if (type == Type.F32) {
+            float v = Float.intBitsToFloat((int) x);
+            return Float.floatToRawIntBits(switch (op) {
+                case NEG -> -v;
+                case ABS -> Math.abs(v);
+                case SQRT -> (float) Math.sqrt(v);
+                case SIGN -> Math.signum(v);
+                case EXP -> (float) StrictMath.exp(v);
+                case LOG -> (float) StrictMath.log(v);
+                case TANH -> (float) StrictMath.tanh(v);
+            });
+        }
+        double v = Double.longBitsToDouble(x);
+        return Double.doubleToRawLongBits(switch (op) {
+            case NEG -> -v;
+            case ABS -> Math.abs(v);
+            case SQRT -> Math.sqrt(v);
+            case SIGN -> Math.signum(v);
+            case EXP -> StrictMath.exp(v);
+            case LOG -> StrictMath.log(v);
+            case TANH -> StrictMath.tanh(v);
+        });
+    }
+
+    public static long binary(BinaryOp op, Type type, long a, long b) {
+        return switch (type) {
+            case F32 -> Float.floatToRawIntBits(f32(op, Float.intBitsToFloat((int) a), Float.intBitsToFloat((int) b)));
+            case F64 -> Double.doubleToRawLongBits(f64(op, Double.longBitsToDouble(a), Double.longBitsToDouble(b)));
+            case I32 -> (int) integer(op, (int) a, a & 0xffffffffL, b);
+            case I64, BOOL -> integer(op, a, a, b);
+        };
+    }
+
+    private static float f32(BinaryOp op, float a, float b) {
+        return switch (op) {
+            case ADD -> a + b;
+            case SUB -> a - b;
+            case MUL -> a * b;
+            case DIV -> a / b;
+            case MIN -> a <= b || a != a ? a : b;
+            case MAX -> a >= b || a != a ? a : b;
+            case POW -> (float) power(a, b);
+            case AND, OR, SHL, SHR -> throw new IllegalStateException(op + " of reals");
+        };
+    }
+
+    private static double f64(BinaryOp op, double a, double b) {
+        return switch (op) {
+            case ADD -> a + b;
+            case SUB -> a - b;
+            case MUL -> a * b;
+            case DIV -> a / b;
+            case MIN -> a <= b || a != a ? a : b;
+            case MAX -> a >= b || a != a ? a : b;
+            case POW -> power(a, b);
+            case AND, OR, SHL, SHR -> throw new IllegalStateException(op + " of reals");
+        };
+    }
+
+    private static double power(double x, double y) {
+        return x < 0 ? Double.NaN : StrictMath.pow(x, y);
+    }
+
+    private static long integer(BinaryOp op, long a, long unsigned, long b) {
+        return switch (op) {
+            case AND -> a & b;
+            case OR -> a | b;
+            case SHL -> a << b;
+            case SHR -> unsigned >>> b;
+            case ADD, SUB, MUL, DIV, MIN, MAX, POW -> throw new IllegalStateException(op + " of integers");
+        };
+    }
+
+    public static long fma(Type type, long a, long b, long c) {
+        if (type == Type.F32) {
+            return Float.floatToRawIntBits(Math.fma(
+                    Float.intBitsToFloat((int) a), Float.intBitsToFloat((int) b), Float.intBitsToFloat((int) c)));
+        }
+        return Double.doubleToRawLongBits(
+                Math.fma(Double.longBitsToDouble(a), Double.longBitsToDouble(b), Double.longBitsToDouble(c)));
+    }
+
+    public static boolean compare(CompareOp op, Type type, long a, long b) {
+        double x = toDouble(type, a);
+        double y = toDouble(type, b);
+        return switch (op) {
+            case LT -> x < y;
+            case LE -> x <= y;
+            case EQ -> x == y;
+        };
+    }
+}

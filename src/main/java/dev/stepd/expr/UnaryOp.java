@@ -1,0 +1,20 @@
+package dev.stepd.expr;
+
+/// Operations of one operand. Results have the operand's type.
+public enum UnaryOp {
+    NEG,
+    ABS,
+    /// Correctly rounded.
+    SQRT,
+    /// -1, 0 or 1; a zero keeps its sign and NaN stays NaN.
+    SIGN,
+    EXP,
+    /// Natural logarithm.
+    LOG,
+    TANH;
+
+    /// Whether the operation is written out in simpler ones before code is made of it.
+    public boolean expands() {
+        return this == SIGN || this == EXP || this == LOG || this == TANH;
+    }
+}

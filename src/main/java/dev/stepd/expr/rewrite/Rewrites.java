@@ -1,0 +1,29 @@
+package dev.stepd.expr.rewrite;
+
+import dev.stepd.expr.Legality;
+import dev.stepd.expr.Program;
+import java.util.List;
+
+/// The rewrites between a rule's program and its stages, in order.
+public final class Rewrites {
+    /// Functions are expanded before values are shared, so that what two expansions have in common is computed once;
+    /// folding runs last as well, for constants that expansion brought together.
+    private static final List<Rewrite> ORDER = List.of(
+            new FoldConstants(),
+            new DropUnchangedSlots(),
+            new ExpandFunctions(),
+            new FoldConstants(),
+            new ShareSubexpressions());
+
+    private Rewrites() {}
+
+    /// A rule's program made ready for staging.
+    public static Program expand(Program program) {
+        Legality.RULE.check(program);
+        for (var rewrite : ORDER) {
+            program = rewrite.apply(program);
+        }
+        Legality.EXPANDED.check(program);
+        return program;
+    }
+}

@@ -1,0 +1,166 @@
+package dev.stepd.expr.stage;
+
+import dev.stepd.expr.Buffer;
+import dev.stepd.expr.CompareOp;
+import dev.stepd.expr.Expr;
+import dev.stepd.expr.Legality;
+import dev.stepd.expr.Program;
+import dev.stepd.expr.Scope;
+import dev.stepd.expr.Type;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.IdentityHashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/// Splits a program into the passes of a [Plan].
+///
+/// A value that is coarser than the pass that uses it, and a reduction, becomes an array of its own, computed by an
+/// earlier pass over its own scope; element values that two passes need are computed twice rather than stored. Passes
+/// at the same depth over the same scope are one. The program's own arrays are written last, finest scope first: what
+/// a coarser value still reads of them is coarser too, and so not yet overwritten.
+public final class Planner {
+    /// Passes that can be fused: same depth, same scope, same target of folding.
+    private record Slot(int depth, Scope scope, boolean folds, Scope over) {}
+
+    private final List<Plan.HostValue> hosts = new ArrayList<>();
+    private final Map<Expr, Buffer> hostBuffers = new IdentityHashMap<>();
+    private final Map<Expr, Buffer> temps = new IdentityHashMap<>();
+    private final Map<Expr, Expr> flags = new IdentityHashMap<>();
+    private final Map<Buffer, Integer> depths = new LinkedHashMap<>();
+    private final Map<Slot, List<Stage.Output>> passes = new LinkedHashMap<>();
+
+    private Planner() {}
+
+    /// @param program expanded, with every choice of the host decided or turned into a value
+    public static Plan plan(Program program) {
+        Legality.EXPANDED.check(program);
+        return new Planner().build(program);
+    }
+
+    private Plan build(Program program) {
+        var writes = new LinkedHashMap<Scope, List<Stage.Output>>();
+        var finestFirst = program.assignments().stream()
+                .sorted(Comparator.comparing((Program.Assignment a) -> a.target().scope().kind()).reversed())
+                .toList();
+        for (var assignment : finestFirst) {
+            var scope = assignment.target().scope();
+            var value = inPass(assignment.value(), scope, new IdentityHashMap<>());
+            writes.computeIfAbsent(scope, _ -> new ArrayList<>()).add(new Stage.Write(assignment.target(), value));
+        }
+        var stages = new ArrayList<Stage>();
+        passes.entrySet().stream()
+                .sorted(Comparator.comparingInt(entry -> entry.getKey().depth))
+                .forEach(entry -> stages.add(new Stage(entry.getKey().scope, entry.getValue())));
+        writes.forEach((scope, outputs) -> stages.add(new Stage(scope, outputs)));
+        stages.forEach(stage -> stage.nodes().forEach(Planner::checkKernel));
+        return new Plan(hosts, List.copyOf(depths.keySet()), stages);
+    }
+
+    private static void checkKernel(Expr node) {
+        if (node instanceof Expr.Hyper || node instanceof Expr.Counter || node instanceof Expr.Reduce) {
+            throw new IllegalStateException("left in a pass: " + node);
+        }
+    }
+
+    /// The value as a pass over `scope` computes it.
+    private Expr inPass(Expr node, Scope scope, Map<Expr, Expr> done) {
+        var known = done.get(node);
+        if (known == null) {
+            known = lower(node, scope, done);
+            done.put(node, known);
+        }
+        return known;
+    }
+
+    private Expr lower(Expr node, Scope scope, Map<Expr, Expr> done) {
+        if (node.operands().isEmpty() && !node.host() || node instanceof Expr.Const) {
+            return node;
+        }
+        if (node.host()) {
+            return new Expr.Read(host(node));
+        }
+        if (node instanceof Expr.Reduce reduce) {
+            return new Expr.Read(temp(reduce));
+        }
+        if (node instanceof Expr.Convert(Type type, Expr x)) {
+            return inPass(x, scope, done).as(type);
+        }
+        if (node.scope().coarserThan(scope)) {
+            return new Expr.Read(temp(node));
+        }
+        if (node instanceof Expr.Select(Expr condition, Expr then, Expr otherwise)
+                && condition.scope().coarserThan(scope)) {
+            var test = flag(condition, then.type(), scope, done);
+            return new Expr.Select(test, inPass(then, scope, done), inPass(otherwise, scope, done));
+        }
+        return node.with(node.operands().stream().map(operand -> inPass(operand, scope, done)).toList());
+    }
+
+    /// A coarser condition: booleans are not stored, so it arrives as 0 or 1.
+    private Expr flag(Expr condition, Type type, Scope scope, Map<Expr, Expr> done) {
+        var one = Expr.constant(1);
+        var number = flags.computeIfAbsent(condition, c -> new Expr.Select(c, one, Expr.constant(0)));
+        return Expr.compare(CompareOp.EQ, inPass(number, scope, done).as(type), one);
+    }
+
+    private Buffer host(Expr node) {
+        return hostBuffers.computeIfAbsent(node, n -> {
+            var scope = n.scope().equals(Scope.SESSION) ? Scope.SESSION : Scope.TENSOR;
+            var buffer = new Buffer(Buffer.Kind.HOST, "h" + hosts.size(), scope, Type.F64);
+            hosts.add(new Plan.HostValue(buffer, n));
+            return buffer;
+        });
+    }
+
+    private Buffer map(Expr node) {
+        var value = inPass(node, node.scope(), new IdentityHashMap<>());
+        return define(node, node.scope(), value, new Buffer(Buffer.Kind.TEMP, name(), node.scope(), node.type()));
+    }
+
+    private Buffer fold(Expr.Reduce reduce) {
+        var from = reduce.x().scope();
+        if (reduce.over().coarserThan(Scope.TENSOR) && Scope.TENSOR.coarserThan(from)) {
+            // By way of the tensors: no tensor's chunks straddle another's.
+            var byTensor = new Expr.Reduce(reduce.op(), Scope.TENSOR, reduce.x());
+            var buffer = fold(new Expr.Reduce(reduce.op(), reduce.over(), byTensor));
+            temps.put(reduce, buffer);
+            return buffer;
+        }
+        // Values of tensors are stored before they are folded, so that an absent tensor's place can hold the identity.
+        var value = from.equals(Scope.TENSOR)
+                ? new Expr.Read(temp(reduce.x()))
+                : inPass(reduce.x(), from, new IdentityHashMap<>());
+        return define(reduce, from, value, new Buffer(Buffer.Kind.TEMP, name(), reduce.over(), Type.F64));
+    }
+
+    private Buffer temp(Expr node) {
+        var known = temps.get(node);
+        if (known != null) {
+            return known;
+        }
+        return node instanceof Expr.Reduce reduce ? fold(reduce) : map(node);
+    }
+
+    private String name() {
+        return Integer.toString(depths.size());
+    }
+
+    private Buffer define(Expr node, Scope scope, Expr value, Buffer target) {
+        int depth = 0;
+        for (var below : Program.nodes(List.of(value))) {
+            if (below instanceof Expr.Read(Buffer buffer) && buffer.kind() == Buffer.Kind.TEMP) {
+                depth = Math.max(depth, depths.get(buffer) + 1);
+            }
+        }
+        temps.put(node, target);
+        depths.put(target, depth);
+        boolean folds = node instanceof Expr.Reduce;
+        Stage.Output output = node instanceof Expr.Reduce reduce
+                ? new Stage.Fold(reduce.op(), target, value)
+                : new Stage.Write(target, value);
+        passes.computeIfAbsent(new Slot(depth, scope, folds, target.scope()), _ -> new ArrayList<>()).add(output);
+        return target;
+    }
+}

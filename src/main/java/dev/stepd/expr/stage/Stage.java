@@ -1,0 +1,104 @@
+package dev.stepd.expr.stage;
+
+import dev.stepd.expr.Buffer;
+import dev.stepd.expr.Expr;
+import dev.stepd.expr.Order;
+import dev.stepd.expr.Program;
+import dev.stepd.expr.ReduceOp;
+import dev.stepd.expr.Scope;
+import java.util.LinkedHashSet;
+import java.util.List;
+
+/// One fused pass over all indexes of a scope: it reads arrays, computes, and writes or reduces. All its outputs are
+/// [Write]s, or all are [Fold]s over one scope.
+///
+/// Values contain nothing but arrays, constants and operations on them; an array of a coarser scope than the pass is
+/// one value throughout a run ([#runs]).
+public record Stage(Scope scope, List<Output> outputs) {
+    /// What a pass leaves behind.
+    public sealed interface Output {
+        Buffer target();
+
+        Expr value();
+    }
+
+    /// One value for each index.
+    public record Write(Buffer target, Expr value) implements Output {}
+
+    /// The reduction of an f64 value over each index of the target's scope, in the order [Order] fixes.
+    public record Fold(ReduceOp op, Buffer target, Expr value) implements Output {}
+
+    public Stage {
+        outputs = List.copyOf(outputs);
+        var first = outputs.getFirst();
+        for (var output : outputs) {
+            boolean alike = first instanceof Write == output instanceof Write
+                    && (output instanceof Write || output.target().scope().equals(first.target().scope()));
+            if (!alike) {
+                throw new IllegalStateException("a pass writes or folds over one scope, not both: " + outputs);
+            }
+        }
+    }
+
+    /// The scope reduced over, or that of the pass when it writes.
+    public Scope over() {
+        return outputs.getFirst().target().scope();
+    }
+
+    public boolean folds() {
+        return outputs.getFirst() instanceof Fold;
+    }
+
+    /// Every node, operands first.
+    public List<Expr> nodes() {
+        return Program.nodes(outputs.stream().map(Output::value).toList());
+    }
+
+    /// Every array read, in order of first use.
+    public List<Buffer> reads() {
+        var reads = new LinkedHashSet<Buffer>();
+        for (var node : nodes()) {
+            if (node instanceof Expr.Read(Buffer buffer)) {
+                reads.add(buffer);
+            }
+        }
+        return List.copyOf(reads);
+    }
+
+    /// Whether `buffer` has one value throughout each run, rather than one for each index.
+    public boolean uniform(Buffer buffer) {
+        return buffer.scope().coarserThan(scope) && !buffer.scope().equals(Scope.COLUMN);
+    }
+
+    /// The longest stretch of indexes within which every uniform array keeps its value: the pass is launched once for
+    /// each. Values of the host do not cut it, since only whoever launches knows which tensors share them.
+    public Scope runs() {
+        var runs = folds() ? run(over()) : Scope.SESSION;
+        for (var buffer : reads()) {
+            if (buffer.kind() != Buffer.Kind.HOST && buffer.scope().coarserThan(scope)) {
+                runs = runs.join(run(buffer.scope()));
+            }
+        }
+        return runs;
+    }
+
+    /// A column's values are read side by side along a row, so a row is one stretch.
+    private static Scope run(Scope scope) {
+        return scope.equals(Scope.COLUMN) ? Scope.ROW : scope;
+    }
+
+    @Override
+    public String toString() {
+        var assignments = outputs.stream().map(Stage::assignment).toList();
+        var text = new Program(assignments).toString();
+        return "for each " + scope + (folds() ? ", folding over " + over() : "") + ":\n" + text.indent(4);
+    }
+
+    private static Program.Assignment assignment(Output output) {
+        return switch (output) {
+            case Write(Buffer target, Expr value) -> new Program.Assignment(target, value);
+            case Fold(ReduceOp op, Buffer target, Expr value) ->
+                new Program.Assignment(target, new Expr.Reduce(op, target.scope(), value));
+        };
+    }
+}

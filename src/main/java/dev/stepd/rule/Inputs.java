@@ -1,0 +1,184 @@
+package dev.stepd.rule;
+
+import dev.stepd.expr.BinaryOp;
+import dev.stepd.expr.Buffer;
+import dev.stepd.expr.CompareOp;
+import dev.stepd.expr.Expr;
+import dev.stepd.expr.Program.Assignment;
+import dev.stepd.expr.ReduceOp;
+import dev.stepd.expr.Scope;
+import dev.stepd.expr.Type;
+import dev.stepd.expr.UnaryOp;
+
+/// What a rule writes its step with: the values before the step, the settings, and the vocabulary of papers.
+public final class Inputs {
+    static final String MAXIMIZE = "maximize";
+
+    private final Spec spec;
+    private final Settings settings;
+    private final Type element;
+    private final Expr grad;
+
+    /// @param element what elements are computed in; state that is kept for each element is stored so too
+    /// @param grad the gradient as clipping leaves it
+    Inputs(Spec spec, Settings settings, Type element, Expr grad) {
+        this.spec = spec;
+        this.settings = settings;
+        this.element = element;
+        this.grad = grad;
+    }
+
+    /// The gradient, negated when the session maximizes.
+    Expr grad() {
+        boolean maximizes = spec.hyperparameter(MAXIMIZE).isPresent() && flag(MAXIMIZE);
+        return maximizes ? grad.negate() : grad;
+    }
+
+    /// The gradient with coupled weight decay (L2): `g + weight_decay * p`.
+    Expr decayedGrad() {
+        return on("weight_decay") ? grad().plus(hyper("weight_decay").times(param())) : grad();
+    }
+
+    /// A step with decoupled weight decay: `step - lr * weight_decay * p`.
+    Expr decoupledDecay(Expr step) {
+        if (!on("weight_decay")) {
+            return step;
+        }
+        return step.minus(hyper("lr").times(hyper("weight_decay")).times(param()));
+    }
+
+    Expr param() {
+        return new Expr.Read(param(element));
+    }
+
+    /// The array of parameter values.
+    public static Buffer param(Type element) {
+        return new Buffer(Buffer.Kind.PARAM, "param", Scope.ELEMENT, element);
+    }
+
+    /// The array of gradients as they came.
+    public static Buffer grad(Type element) {
+        return new Buffer(Buffer.Kind.GRAD, "grad", Scope.ELEMENT, element);
+    }
+
+    /// The array of deltas: the gradients' memory.
+    public static Buffer delta(Type element) {
+        return new Buffer(Buffer.Kind.DELTA, "delta", Scope.ELEMENT, element);
+    }
+
+    /// The step as the tensor counts it, from 1.
+    Expr t() {
+        return new Expr.Counter();
+    }
+
+    /// A number that may change with group and step.
+    Expr hyper(String name) {
+        expect(spec.hyperparameter(name).orElse(null) instanceof Hyperparameter.Real, name);
+        return new Expr.Hyper(name);
+    }
+
+    /// Whether a number is anything but 0 in some group or at some step; if not, what it multiplies can be left out.
+    boolean on(String name) {
+        return settings.on(name);
+    }
+
+    boolean flag(String name) {
+        return settings.flag(name);
+    }
+
+    /// Whether a choice was made for `value`.
+    boolean chosen(String name, String value) {
+        return settings.choice(name).equals(value);
+    }
+
+    /// A slot as it was before the step.
+    Slot slot(String name) {
+        var slot = spec.slots().stream().filter(s -> s.name().equals(name)).findFirst().orElseThrow();
+        var storage = slot.scope().isElement() ? element : slot.storage();
+        return new Slot(new Buffer(Buffer.Kind.SLOT, name, slot.scope(), storage));
+    }
+
+    /// `delta <- value`: the parameter moves by exactly this.
+    Assignment delta(Expr value) {
+        return new Assignment(delta(element), value.as(element));
+    }
+
+    /// State of an optimizer.
+    record Slot(Buffer buffer) {
+        /// The value before the step; f64 unless it is one for each element.
+        Expr old() {
+            var read = new Expr.Read(buffer);
+            return buffer.scope().isElement() ? read : read.as(Type.F64);
+        }
+
+        Assignment becomes(Expr value) {
+            return new Assignment(buffer, value.as(buffer.storage()));
+        }
+    }
+
+    private static void expect(boolean condition, String name) {
+        if (!condition) {
+            throw new IllegalStateException("the rule's spec has no number " + name);
+        }
+    }
+
+    // The vocabulary.
+
+    static Expr one() {
+        return Expr.constant(1);
+    }
+
+    static Expr sqrt(Expr x) {
+        return new Expr.Unary(UnaryOp.SQRT, x);
+    }
+
+    static Expr abs(Expr x) {
+        return new Expr.Unary(UnaryOp.ABS, x);
+    }
+
+    /// -1, 0 or 1.
+    static Expr sign(Expr x) {
+        return new Expr.Unary(UnaryOp.SIGN, x);
+    }
+
+    static Expr pow(Expr x, Expr y) {
+        return Expr.binary(BinaryOp.POW, x, y);
+    }
+
+    static Expr max(Expr a, Expr b) {
+        return Expr.binary(BinaryOp.MAX, a, b);
+    }
+
+    static Expr min(Expr a, Expr b) {
+        return Expr.binary(BinaryOp.MIN, a, b);
+    }
+
+    static Expr greater(Expr a, Expr b) {
+        return Expr.compare(CompareOp.LT, b, a);
+    }
+
+    /// Whether this is the tensor's first step.
+    Expr first() {
+        return Expr.compare(CompareOp.EQ, t(), one());
+    }
+
+    /// A running mean: `beta * old + (1 - beta) * value`.
+    static Expr ema(Expr old, Expr value, Expr beta) {
+        return beta.times(old).plus(one().minus(beta).times(value));
+    }
+
+    /// What a running mean that started at zero has seen by now: `1 - beta^t`.
+    Expr biasCorrection(Expr beta) {
+        return one().minus(pow(beta, t()));
+    }
+
+    /// The sum over each index of `over`, in f64.
+    static Expr sum(Scope over, Expr x) {
+        return new Expr.Reduce(ReduceOp.SUM, over, x.as(Type.F64));
+    }
+
+    /// The Euclidean norm over each index of `over`; squares are f64, so they neither overflow nor vanish.
+    static Expr norm(Scope over, Expr x) {
+        return sqrt(sum(over, x.as(Type.F64).squared()));
+    }
+}

@@ -1,0 +1,45 @@
+package dev.stepd.rule;
+
+import dev.stepd.expr.Buffer;
+import dev.stepd.expr.Expr;
+import dev.stepd.expr.Program;
+import dev.stepd.expr.Scope;
+import dev.stepd.expr.Type;
+import java.util.ArrayList;
+import java.util.List;
+
+/// The programs of one step, composed of a rule and what the session asks for around it.
+public final class OptimizerProgram {
+    /// Sum of squares of each tensor's gradient; not finite exactly when some element is not.
+    public static final Buffer GRAD_SQUARES =
+            new Buffer(Buffer.Kind.METRIC, "grad_squares", Scope.TENSOR, Type.F64);
+
+    private OptimizerProgram() {}
+
+    /// What is measured of the gradient before anything changes: its norm, and which tensors are finite.
+    public static Program measure(Type element) {
+        var g = new Expr.Read(Inputs.grad(element));
+        var squares = Inputs.sum(Scope.TENSOR, g.as(Type.F64).squared());
+        var norm = Inputs.sqrt(Inputs.sum(Scope.SESSION, squares));
+        return new Program(List.of(
+                new Program.Assignment(GRAD_SQUARES, squares), new Program.Assignment(Clip.GRAD_NORM, norm)));
+    }
+
+    /// The step itself.
+    ///
+    /// @param updatesParameters whether the server holds the parameters and moves them by the delta
+    public static Program step(Settings settings, Clip clip, Type element, boolean updatesParameters) {
+        var rule = settings.rule();
+        var grad = clip.apply(new Expr.Read(Inputs.grad(element)));
+        var assignments = new ArrayList<>(rule.step(new Inputs(rule.spec(), settings, element, grad)));
+        if (updatesParameters) {
+            var delta = assignments.stream()
+                    .filter(a -> a.target().equals(Inputs.delta(element)))
+                    .findFirst()
+                    .orElseThrow(() -> new IllegalStateException(rule.spec().name() + " has no delta"));
+            var moved = new Expr.Read(Inputs.param(element)).plus(delta.value());
+            assignments.add(new Program.Assignment(Inputs.param(element), moved));
+        }
+        return new Program(assignments);
+    }
+}

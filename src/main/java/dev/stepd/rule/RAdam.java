@@ -1,0 +1,58 @@
+package dev.stepd.rule;
+
+import dev.stepd.expr.Expr;
+import dev.stepd.expr.Program.Assignment;
+import java.util.List;
+
+/// Adam that waits with adapting rates until their variance is tractable; before that it is plain momentum.
+///
+///     m, v as Adam        R0 = 2/(1 - b2) - 1        r = R0 - 2*t*b2^t / (1 - b2^t)
+///     r > 5: delta = -lr*m / (1 - b1^t) * sqrt((r-4)(r-2)R0 / ((R0-4)(R0-2)r)) * sqrt(1 - b2^t) / (sqrt(v) + eps)
+///     else:  delta = -lr*m / (1 - b1^t)
+///
+/// `eps` joins the uncorrected root. Weight decay is coupled, or decoupled as in AdamW. State: 8 bytes a parameter. Liu et al.,
+/// *On the variance of the adaptive learning rate and beyond*, 2019, arXiv:1908.03265, Algorithm 2; follows torch.optim.RAdam.
+final class RAdam implements Rule {
+    @Override
+    public Spec spec() {
+        return Spec.of("radam", "Rectified Adam",
+                        "Liu, Jiang, He, Chen, Liu, Gao, Han: On the variance of the adaptive learning rate and beyond, 2019, arXiv:1908.03265")
+                .lr(1e-3)
+                .decay("beta1", 0.9, "how much of the mean gradient is kept each step")
+                .decay("beta2", 0.999, "how much of the mean squared gradient is kept each step")
+                .eps(1e-8)
+                .weightDecay(0)
+                .flag("decoupled", false, "decay the parameter as AdamW does, not the gradient")
+                .maximize()
+                .slot("exp_avg", Spec.Sign.SIGNED)
+                .slot("exp_avg_sq", Spec.Sign.UNSIGNED)
+                .build();
+    }
+
+    @Override
+    public List<Assignment> step(Inputs in) {
+        boolean decoupled = in.flag("decoupled");
+        var g = decoupled ? in.grad() : in.decayedGrad();
+        var beta1 = in.hyper("beta1");
+        var beta2 = in.hyper("beta2");
+        var expAvg = in.slot("exp_avg");
+        var expAvgSq = in.slot("exp_avg_sq");
+        var m = Inputs.ema(expAvg.old(), g, beta1);
+        var v = Inputs.ema(expAvgSq.old(), g.squared(), beta2);
+        var correction = in.biasCorrection(beta2);
+        var limit = Expr.constant(2).over(Inputs.one().minus(beta2)).minus(1);
+        var length = limit.minus(in.t().times(2).times(Inputs.pow(beta2, in.t())).over(correction));
+        var adapted = rectifier(length, limit).times(Inputs.sqrt(correction));
+        var tractable = Inputs.greater(length, Expr.constant(5));
+        var direction = Expr.select(tractable, adapted.times(m).over(Inputs.sqrt(v).plus(in.hyper("eps"))), m);
+        var step = in.hyper("lr").over(in.biasCorrection(beta1)).negate().times(direction);
+        return List.of(
+                in.delta(decoupled ? in.decoupledDecay(step) : step), expAvg.becomes(m), expAvgSq.becomes(v));
+    }
+
+    private static Expr rectifier(Expr length, Expr limit) {
+        var above = length.minus(4).times(length.minus(2)).times(limit);
+        var below = limit.minus(4).times(limit.minus(2)).times(length);
+        return Inputs.sqrt(above.over(below));
+    }
+}

@@ -1,0 +1,20 @@
+package dev.stepd.rule;
+
+import dev.stepd.expr.Program;
+import java.util.List;
+
+/// The definition of an optimizer: what it is called and takes, and what one step does.
+///
+/// A rule is asked once for each session (and change of it), not each step: hyperparameters are arguments of the
+/// program, since schedules move them; flags and choices decide which program it is.
+public interface Rule {
+    Spec spec();
+
+    /// Refuses settings that are each in range and make no sense together.
+    ///
+    /// @throws dev.stepd.error.ServiceException `INVALID_VALUE`
+    default void check(Settings settings) {}
+
+    /// The assignments of one step: the delta of the parameter and the new values of slots, all from the values before.
+    List<Program.Assignment> step(Inputs in);
+}

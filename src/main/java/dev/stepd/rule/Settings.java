@@ -1,0 +1,237 @@
+package dev.stepd.rule;
+
+import dev.stepd.error.ErrorCode;
+import dev.stepd.error.Fields;
+import dev.stepd.error.Nearest;
+import dev.stepd.error.ServiceException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/// An optimizer with every hyperparameter resolved, for each group, and the schedules that move them.
+public final class Settings {
+    private final Rule rule;
+    private final List<Hyperparameter.Real> reals;
+    private final Map<String, Boolean> flags;
+    private final Map<String, String> choices;
+    /// The numbers by group, in the order of `reals`; group 0 is the default.
+    private final double[][] numbers;
+    private final List<Glob> matches;
+    private final @Nullable Schedule[] schedules;
+
+    private Settings(Fields optimizer, List<Fields> groups, List<Fields> schedules) {
+        rule = Catalogue.find(optimizer.requiredString("name"));
+        reals = rule.spec().hyperparameters().stream()
+                .filter(Hyperparameter.Real.class::isInstance)
+                .map(Hyperparameter.Real.class::cast)
+                .toList();
+        flags = new LinkedHashMap<>();
+        choices = new LinkedHashMap<>();
+        numbers = new double[groups.size() + 1][];
+        numbers[0] = readOptimizer(optimizer);
+        matches = new ArrayList<>();
+        for (int i = 0; i < groups.size(); i++) {
+            numbers[i + 1] = readGroup(groups.get(i));
+        }
+        this.schedules = new Schedule[reals.size()];
+        schedules.forEach(this::readSchedule);
+        rule.check(this);
+    }
+
+    /// Reads an optimizer object, the session's groups, and its schedule: an object, or an array of them.
+    ///
+    /// @throws ServiceException `UNKNOWN_NAME` or `INVALID_VALUE` naming the field, the value and the bound
+    public static Settings read(
+            Map<String, Object> optimizer, List<Map<String, Object>> groups, @Nullable Object schedule) {
+        var groupFields = new ArrayList<Fields>();
+        for (var group : groups) {
+            groupFields.add(Fields.of("groups[" + groupFields.size() + "]", group));
+        }
+        List<Fields> scheduleFields = schedule == null
+                ? List.of()
+                : schedule instanceof List<?> list
+                        ? Fields.of("", Map.of("schedule", list)).objects("schedule")
+                        : List.of(Fields.of("schedule", schedule));
+        return new Settings(Fields.of("optimizer", optimizer), groupFields, scheduleFields);
+    }
+
+    private double[] readOptimizer(Fields fields) {
+        var betas = betas(fields);
+        for (var hyperparameter : rule.spec().hyperparameters()) {
+            switch (hyperparameter) {
+                case Hyperparameter.Flag flag ->
+                    flags.put(flag.name(), fields.bool(flag.name()).orElse(flag.initial()));
+                case Hyperparameter.Choice choice -> choices.put(choice.name(), readChoice(fields, choice));
+                case Hyperparameter.Real _ -> {}
+            }
+        }
+        var values = new double[reals.size()];
+        for (int i = 0; i < values.length; i++) {
+            var real = reals.get(i);
+            double initial = Optional.ofNullable(betas.get(real.name())).orElse(real.initial());
+            values[i] = readReal(fields, real, initial);
+        }
+        fields.finish();
+        return values;
+    }
+
+    /// `betas: [b1, b2]` stands for `beta1`, `beta2` where the optimizer has them.
+    private Map<String, Double> betas(Fields fields) {
+        var known = reals.stream().map(Hyperparameter.Real::name).filter(n -> n.matches("beta\\d")).toList();
+        if (known.isEmpty() || !fields.has("betas")) {
+            return Map.of();
+        }
+        var values = fields.array("betas");
+        if (values.size() != known.size()) {
+            fields.refuse("betas", values, "an array of " + known.size() + " numbers");
+        }
+        var byName = new LinkedHashMap<String, Object>();
+        for (int i = 0; i < known.size(); i++) {
+            byName.put(known.get(i), values.get(i));
+        }
+        var read = new LinkedHashMap<String, Double>();
+        var betas = Fields.of(fields.path("betas"), byName);
+        known.forEach(name -> {
+            if (fields.has(name)) {
+                fields.refuse(name, "given twice", "either betas or " + name);
+            }
+            read.put(name, readReal(betas, real(name), Double.NaN));
+        });
+        return read;
+    }
+
+    private String readChoice(Fields fields, Hyperparameter.Choice choice) {
+        var value = fields.string(choice.name()).orElse(choice.initial());
+        if (!choice.values().contains(value)) {
+            fields.refuse(choice.name(), "\"" + value + "\"", "one of " + choice.values());
+        }
+        return value;
+    }
+
+    private static double readReal(Fields fields, Hyperparameter.Real real, double initial) {
+        double value = fields.nulled(real.name())
+                ? real.off().orElseThrow(() -> fields.missing(real.name()))
+                : fields.number(real.name()).orElse(initial);
+        if (!real.range().contains(value)) {
+            fields.refuse(real.name(), value, "a number " + real.range());
+        }
+        return value;
+    }
+
+    private double[] readGroup(Fields fields) {
+        matches.add(Glob.of(fields.requiredString("match")));
+        var values = numbers[0].clone();
+        for (int i = 0; i < values.length; i++) {
+            values[i] = readReal(fields, reals.get(i), values[i]);
+        }
+        for (var name : fields.others()) {
+            if (flags.containsKey(name) || choices.containsKey(name)) {
+                fields.refuse(name, "set for a group", "the same value for the whole session: set it on the optimizer");
+            }
+        }
+        fields.finish();
+        return values;
+    }
+
+    private void readSchedule(Fields fields) {
+        var name = fields.string("hyperparameter").orElse("lr");
+        int index = index(name);
+        if (index < 0) {
+            var known = reals.stream().map(Hyperparameter.Real::name).toList();
+            throw new ServiceException(ErrorCode.UNKNOWN_NAME,
+                    fields.path("hyperparameter") + ": " + rule.spec().name() + " has no number \"" + name + "\""
+                            + Nearest.hint(name, known) + "; known are " + known);
+        }
+        if (schedules[index] != null) {
+            fields.refuse("hyperparameter", name, "one schedule for each hyperparameter");
+        }
+        schedules[index] = Schedule.read(fields, reals.get(index));
+    }
+
+    public Rule rule() {
+        return rule;
+    }
+
+    /// How many groups there are, the default one included.
+    public int groupCount() {
+        return numbers.length;
+    }
+
+    /// The group of a tensor: the first whose glob matches, counted from 1, or 0.
+    public int groupOf(String tensor) {
+        for (int i = 0; i < matches.size(); i++) {
+            if (matches.get(i).matches(tensor)) {
+                return i + 1;
+            }
+        }
+        return 0;
+    }
+
+    /// The numbers' names, in the order of [#values].
+    public List<String> numberNames() {
+        return reals.stream().map(Hyperparameter.Real::name).toList();
+    }
+
+    /// Writes the numbers of a group as they are at a step.
+    ///
+    /// @param step the session's step, from 1
+    /// @param into one place for each of [#numberNames]
+    public void values(int group, long step, double[] into) {
+        for (int i = 0; i < into.length; i++) {
+            var schedule = schedules[i];
+            into[i] = schedule == null ? numbers[group][i] : schedule.value(numbers[group][i], step);
+        }
+    }
+
+    /// Whether a number can be anything but 0.
+    boolean on(String name) {
+        int index = index(name);
+        return schedules[index] != null || Arrays.stream(numbers).anyMatch(group -> group[index] != 0);
+    }
+
+    boolean flag(String name) {
+        return flags.getOrDefault(name, false);
+    }
+
+    String choice(String name) {
+        return choices.get(name);
+    }
+
+    /// A refusal of one hyperparameter's value.
+    ServiceException invalid(String name, String value, String expected) {
+        return new ServiceException(
+                ErrorCode.INVALID_VALUE, "optimizer." + name + " is " + value + ", expected " + expected);
+    }
+
+    /// The optimizer with everything resolved, by the catalogue's names.
+    public Map<String, Object> resolved() {
+        var resolved = new LinkedHashMap<String, Object>();
+        resolved.put("name", rule.spec().name());
+        for (var hyperparameter : rule.spec().hyperparameters()) {
+            var name = hyperparameter.name();
+            resolved.put(name, switch (hyperparameter) {
+                case Hyperparameter.Real _ -> numbers[0][index(name)];
+                case Hyperparameter.Flag _ -> flag(name);
+                case Hyperparameter.Choice _ -> choice(name);
+            });
+        }
+        return resolved;
+    }
+
+    private Hyperparameter.Real real(String name) {
+        return reals.get(index(name));
+    }
+
+    private int index(String name) {
+        for (int i = 0; i < reals.size(); i++) {
+            if (reals.get(i).name().equals(name)) {
+                return i;
+            }
+        }
+        return -1;
+    }
+}

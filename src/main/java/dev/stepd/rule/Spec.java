@@ -1,0 +1,121 @@
+package dev.stepd.rule;
+
+import dev.stepd.expr.Expr;
+import dev.stepd.expr.Scope;
+import dev.stepd.expr.Type;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalDouble;
+
+/// What the catalogue knows of an optimizer besides its step.
+///
+/// @param slots every slot a configuration may use; a session keeps those its program reads or writes
+public record Spec(
+        String name, String title, String paper, List<Hyperparameter> hyperparameters, List<SlotSpec> slots) {
+    /// Whether a slot holds both signs; formats that quantize choose their code book by it.
+    public enum Sign {
+        SIGNED,
+        UNSIGNED
+    }
+
+    /// One state array.
+    ///
+    /// @param initial its value before the first step: a constant or a hyperparameter
+    public record SlotSpec(String name, Scope scope, Type storage, Sign sign, Expr initial) {}
+
+    public Spec {
+        hyperparameters = List.copyOf(hyperparameters);
+        slots = List.copyOf(slots);
+    }
+
+    /// @param paper authors, title, year, and where to find it
+    static Builder of(String name, String title, String paper) {
+        return new Builder(name, title, paper);
+    }
+
+    public Optional<Hyperparameter> hyperparameter(String name) {
+        return hyperparameters.stream().filter(h -> h.name().equals(name)).findFirst();
+    }
+
+    /// Collects a spec; each method adds one hyperparameter or slot and returns this.
+    static final class Builder {
+        private final String name;
+        private final String title;
+        private final String paper;
+        private final List<Hyperparameter> hyperparameters = new ArrayList<>();
+        private final List<SlotSpec> slots = new ArrayList<>();
+
+        private Builder(String name, String title, String paper) {
+            this.name = name;
+            this.title = title;
+            this.paper = paper;
+        }
+
+        /// The learning rate.
+        Builder lr(double initial) {
+            return real("lr", initial, Hyperparameter.Range.NON_NEGATIVE, "learning rate");
+        }
+
+        /// A number that has to be set.
+        Builder real(String name, double initial, Hyperparameter.Range range, String meaning) {
+            hyperparameters.add(new Hyperparameter.Real(name, meaning, initial, range, OptionalDouble.empty()));
+            return this;
+        }
+
+        /// A number that `null` turns off, which is what 0 means.
+        Builder option(String name, double initial, Hyperparameter.Range range, String meaning) {
+            hyperparameters.add(new Hyperparameter.Real(name, meaning, initial, range, OptionalDouble.of(0)));
+            return this;
+        }
+
+        /// How much of a running mean is kept each step.
+        Builder decay(String name, double initial, String meaning) {
+            return real(name, initial, Hyperparameter.Range.DECAY, meaning);
+        }
+
+        Builder eps(double initial) {
+            return real("eps", initial, Hyperparameter.Range.NON_NEGATIVE, "added where a division could be by zero");
+        }
+
+        Builder weightDecay(double initial) {
+            return option("weight_decay", initial, Hyperparameter.Range.NON_NEGATIVE, "weight decay");
+        }
+
+        Builder flag(String name, boolean initial, String meaning) {
+            hyperparameters.add(new Hyperparameter.Flag(name, meaning, initial));
+            return this;
+        }
+
+        /// Whether the objective grows instead of shrinking: every gradient is negated first.
+        Builder maximize() {
+            return flag(Inputs.MAXIMIZE, false, "maximize the objective: gradients are negated before anything else");
+        }
+
+        Builder choice(String name, String meaning, String... values) {
+            hyperparameters.add(new Hyperparameter.Choice(name, meaning, values[0], List.of(values)));
+            return this;
+        }
+
+        /// An element-wise slot that starts at zero.
+        Builder slot(String name, Sign sign) {
+            return slot(name, sign, Expr.constant(0));
+        }
+
+        Builder slot(String name, Sign sign, Expr initial) {
+            slots.add(new SlotSpec(name, Scope.ELEMENT, Type.F32, sign, initial));
+            return this;
+        }
+
+        /// A slot of another scope. What exists once a tensor or session is kept in f64.
+        Builder slot(String name, Scope scope, Sign sign, double initial) {
+            var storage = Scope.TENSOR.coarserThan(scope) ? Type.F32 : Type.F64;
+            slots.add(new SlotSpec(name, scope, storage, sign, Expr.constant(initial)));
+            return this;
+        }
+
+        Spec build() {
+            return new Spec(name, title, paper, hyperparameters, slots);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+package dev.stepd.golden;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.Stream;
+
+/// One recorded trajectory, read from `src/test/resources/golden/<optimizer>/<config>.safetensors`.
+public record GoldenFile(String optimizer, String config, JsonNode header, ByteBuffer data) {
+    private static final Path ROOT = Path.of("src/test/resources/golden");
+    private static final ObjectMapper JSON = new ObjectMapper();
+
+    /// The tensors of every trajectory, in the order references visit them.
+    public static final Map<String, List<Long>> TENSORS = tensors();
+
+    private static Map<String, List<Long>> tensors() {
+        var tensors = new LinkedHashMap<String, List<Long>>();
+        tensors.put("dense.weight", List.of(7L, 5L));
+        tensors.put("dense.bias", List.of(7L));
+        tensors.put("conv.kernel", List.of(4L, 3L, 2L, 2L));
+        return tensors;
+    }
+
+    /// Every file of the given optimizers' folders.
+    public static Stream<GoldenFile> of(List<String> optimizers) {
+        return optimizers.stream().flatMap(optimizer -> {
+            try (var files = Files.list(ROOT.resolve(optimizer))) {
+                return files.sorted().map(GoldenFile::read).toList().stream();
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        });
+    }
+
+    private static GoldenFile read(Path file) {
+        try {
+            var bytes = ByteBuffer.wrap(Files.readAllBytes(file)).order(ByteOrder.LITTLE_ENDIAN);
+            int length = Math.toIntExact(bytes.getLong(0));
+            var header = JSON.readTree(new String(bytes.array(), 8, length, StandardCharsets.UTF_8));
+            var data = bytes.slice(8 + length, bytes.capacity() - 8 - length).order(ByteOrder.LITTLE_ENDIAN);
+            var name = file.getFileName().toString();
+            return new GoldenFile(
+                    file.getParent().getFileName().toString(), name.substring(0, name.indexOf('.')), header, data);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    public int steps() {
+        return Integer.parseInt(metadata("steps"));
+    }
+
+    public String metadata(String key) {
+        return header.get("__metadata__").get(key).asText();
+    }
+
+    public double tolerance(String key) {
+        return Double.parseDouble(metadata(key));
+    }
+
+    /// The optimizer's description: the file's configuration under its folder's name.
+    @SuppressWarnings("unchecked")
+    public Map<String, Object> description() {
+        try {
+            var description = new LinkedHashMap<String, Object>(JSON.readValue(metadata("config"), Map.class));
+            description.put("name", optimizer);
+            return description;
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    public Optional<float[]> find(String key) {
+        return Optional.ofNullable(header.get(key)).map(entry -> {
+            int begin = entry.get("data_offsets").get(0).asInt();
+            int end = entry.get("data_offsets").get(1).asInt();
+            var values = new float[(end - begin) / Float.BYTES];
+            for (int i = 0; i < values.length; i++) {
+                values[i] = data.getFloat(begin + i * Float.BYTES);
+            }
+            return values;
+        });
+    }
+
+    public float[] get(String key) {
+        return find(key).orElseThrow(() -> new IllegalStateException(this + " has no " + key));
+    }
+
+    /// The names of recorded state that exists once for each tensor.
+    public List<String> states() {
+        var names = new java.util.TreeSet<String>();
+        header.fieldNames().forEachRemaining(key -> {
+            if (key.startsWith("state/") && !key.contains("/_global/")) {
+                names.add(key.split("/")[1]);
+            }
+        });
+        return List.copyOf(names);
+    }
+
+    @Override
+    public String toString() {
+        return optimizer + "/" + config;
+    }
+}

@@ -1,0 +1,94 @@
+package dev.stepd.golden;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.stepd.device.cpu.CpuDevice;
+import dev.stepd.engine.Engine;
+import dev.stepd.engine.Stepper;
+import dev.stepd.rule.Catalogue;
+import dev.stepd.tensor.DType;
+import dev.stepd.tensor.Shape;
+import dev.stepd.tensor.TensorSpec;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.BitSet;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/// Every optimizer replays what its authors' own code did, through the engine on generated kernels.
+class GoldenTest {
+    static Stream<GoldenFile> files() {
+        return GoldenFile.of(Catalogue.rules().stream().map(rule -> rule.spec().name()).toList());
+    }
+
+    @ParameterizedTest
+    @MethodSource("files")
+    void replaysOnTheEngine(GoldenFile file) {
+        try (var engine = new Engine(new CpuDevice(1 << 28, 2)); var stepper = engine.create(blueprint(file))) {
+            load(file, stepper);
+            try (var body = engine.memory().allocate(stepper.layout().elementCount() * Float.BYTES, "a body")) {
+                var present = new BitSet();
+                present.set(0, GoldenFile.TENSORS.size());
+                for (int t = 1; t <= file.steps(); t++) {
+                    for (var place : stepper.layout().places()) {
+                        var gradient = MemorySegment.ofArray(file.get("grad/" + place.tensor().name() + "/" + t));
+                        MemorySegment.copy(
+                                gradient, 0, body.segment(), place.offset() * Float.BYTES, gradient.byteSize());
+                    }
+                    assertThat(stepper.step(body.segment(), present)).isEqualTo(Stepper.Outcome.APPLIED);
+                    check(file, stepper, t);
+                }
+            }
+        }
+    }
+
+    private static Engine.Blueprint blueprint(GoldenFile file) {
+        var tensors = GoldenFile.TENSORS.entrySet().stream()
+                .map(e -> new TensorSpec(e.getKey(), new Shape(e.getValue()), DType.F32))
+                .toList();
+        return new Engine.Blueprint(
+                tensors, file.description(), List.of(), null, null, Engine.NonFinite.REJECT);
+    }
+
+    private static void load(GoldenFile file, Stepper stepper) {
+        for (var part : stepper.parameters()) {
+            part.data().copyFrom(MemorySegment.ofArray(file.get("param/" + part.key() + "/0")));
+        }
+        stepper.parametersLoaded();
+    }
+
+    private static void check(GoldenFile file, Stepper stepper, int t) {
+        for (var part : stepper.parameters()) {
+            Closeness.checkParameter(file, part.key(), t, part.data().toArray(ValueLayout.JAVA_FLOAT));
+        }
+        int checked = 0;
+        for (var part : stepper.slots()) {
+            var tensor = part.key().substring(0, part.key().indexOf('#'));
+            var state = part.key().substring(part.key().indexOf('#') + 1);
+            var key = "state/" + state + "/" + tensor + "/" + t;
+            if (file.find(key).isPresent()) {
+                Closeness.checkState(file, key, values(part.dtype(), part.data()));
+                checked++;
+            }
+        }
+        long recorded = file.states().stream()
+                .flatMap(s -> GoldenFile.TENSORS.keySet().stream().map(n -> "state/" + s + "/" + n + "/" + t))
+                .filter(key -> file.find(key).isPresent())
+                .count();
+        assertThat(checked).as("%s: states compared at step %d", file, t).isEqualTo((int) recorded);
+    }
+
+    private static float[] values(DType dtype, MemorySegment data) {
+        if (dtype == DType.F32) {
+            return data.toArray(ValueLayout.JAVA_FLOAT);
+        }
+        var doubles = data.toArray(ValueLayout.JAVA_DOUBLE);
+        var values = new float[doubles.length];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = (float) doubles[i];
+        }
+        return values;
+    }
+}
