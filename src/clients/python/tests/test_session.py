@@ -264,7 +264,7 @@ def test_snapshots_are_listed_read_restored_and_removed(create):
         assert taken["step"] == 1 and taken["digest"] == session.digest().digest and taken["bytes"] > 0
         session.apply(params, normal(2))
         later = copied(params)
-        assert [snapshot["id"] for snapshot in session.snapshots()] == [taken["id"]]
+        assert taken in session.snapshots()  # beside those the server takes of its own accord
         stored = session.snapshot_data(taken["id"])
         assert_same_bits({name: stored[name] for name in there}, there)
         assert "dense.weight#exp_avg" in stored
@@ -276,7 +276,7 @@ def test_snapshots_are_listed_read_restored_and_removed(create):
         assert_same_bits(params, later)
 
         session.delete_snapshot(taken["id"])
-        assert session.snapshots() == []
+        assert taken["id"] not in [snapshot["id"] for snapshot in session.snapshots()]
         with pytest.raises(stepd.NotFound):
             session.restore(taken["id"])
 

@@ -221,7 +221,8 @@ def test_going_back_to_a_saved_state_repeats_the_training(optimizer):
 ])
 def test_states_move_between_torch_and_the_server(optimizer, name, kind, options):
     model, twin = network(), network()
-    ours, theirs = optimizer(model.parameters(), name), kind(twin.parameters(), **options)
+    ours = optimizer(model.parameters(), name, **{key: options[key] for key in options if key == "momentum"})
+    theirs = kind(twin.parameters(), **options)
     train(twin, theirs, 10)
     model.load_state_dict(twin.state_dict())
     ours.load_state_dict(theirs.state_dict())
