@@ -3,6 +3,7 @@ package dev.stepd.clients;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.abort;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.Writer;
@@ -33,16 +34,11 @@ final class PythonClientIT {
             System.out.println("PythonClientIT skipped: " + missing);
             abort(missing);
         }
-        var server = serve();
+        var server = new ProcessBuilder(serve("--port", "0", "--data", data.toString()))
+                .redirectError(Redirect.INHERIT)
+                .start();
         try {
-            var address = addressOf(server.inputReader());
-            var tests = new ProcessBuilder("python3", "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "tests")
-                    .directory(CLIENT.toFile())
-                    .redirectErrorStream(true);
-            tests.environment().put("STEPD_URL", address);
-            tests.environment().put("PYTHONPATH", CLIENT.toString());
-            tests.environment().put("PYTHONDONTWRITEBYTECODE", "1");
-            var report = run(tests);
+            var report = run(tests(addressOf(server.inputReader())));
             System.out.println(report.output());
             assertThat(report.exitCode()).as(report.output()).isZero();
             assertThat(report.output()).containsPattern("[0-9]+ passed");
@@ -52,6 +48,18 @@ final class PythonClientIT {
                 server.destroyForcibly();
             }
         }
+    }
+
+    /// The tests, told of a server that runs and of a command to start others they may kill.
+    private static ProcessBuilder tests(String address) throws IOException {
+        var tests = new ProcessBuilder("python3", "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "tests")
+                .directory(CLIENT.toFile())
+                .redirectErrorStream(true);
+        tests.environment().put("STEPD_URL", address);
+        tests.environment().put("STEPD_COMMAND", new ObjectMapper().writeValueAsString(serve()));
+        tests.environment().put("PYTHONPATH", CLIENT.toString());
+        tests.environment().put("PYTHONDONTWRITEBYTECODE", "1");
+        return tests;
     }
 
     private record Report(int exitCode, String output) {}
@@ -76,16 +84,17 @@ final class PythonClientIT {
         }
     }
 
-    private Process serve() throws IOException {
+    private static List<String> serve(String... options) {
         var command = new ArrayList<String>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
         command.addAll(ownFlags());
         command.addAll(List.of("-cp", System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
-                "dev.stepd.server.Stepd", "serve", "--port", "0", "--data", data.toString()));
-        return new ProcessBuilder(command).redirectError(Redirect.INHERIT).start();
+                "dev.stepd.server.Stepd", "serve"));
+        command.addAll(List.of(options));
+        return command;
     }
 
-    /// The flags this JVM was given to reach vectors and native memory: `stepd.jvm` of the build.
+    /// The flags this JVM was given to reach vectors and native memory: `stepd.jvm` of the build, which stays their one place.
     private static List<String> ownFlags() {
         return ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
                 .filter(argument -> argument.startsWith("--"))
