@@ -8,6 +8,7 @@ import json
 import random
 import socket
 import time
+import weakref
 from dataclasses import dataclass
 from typing import Any, Callable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, TypeVar, Union
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from .errors import ConnectionFailed, StepdError, from_answer
 
 T = TypeVar("T")
 
+_UNTOUCHED = (429, 503)  # the server itself said not now; a gateway's 502 or 504 leaves open what happened
 _PACKET_BYTES = 64 << 10  # below this, joining costs less than another system call
 
 
@@ -100,6 +102,7 @@ class Connection:
             raise ValueError(f"url is {url!r}, expected http://host:port or https://host:port")
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._http = kind(parts.hostname, parts.port, timeout=timeout)
+        weakref.finalize(self, self._http.close)  # torch programs never close an optimizer
         self._root = parts.path.rstrip("/")
         self._retry = retry
         self._headers = dict(headers or {})
@@ -137,7 +140,7 @@ class Connection:
                 return self._attempt(request, method, path, receive, body, {**self._headers, **(headers or {})})
             except StepdError as error:
                 error.repeated = attempt > 0
-                if not error.retryable:
+                if not error.retryable or not repeatable and error.status not in _UNTOUCHED:
                     raise
                 failure: StepdError = error
             except (OSError, http.client.HTTPException) as error:
@@ -170,11 +173,19 @@ class Connection:
         self._open()
         whole = self._send(method, path, body, headers)
         response = self._http.getresponse()
+        try:
+            return self._receive(request, response, receive, whole)
+        finally:
+            response.close()
+
+    def _receive(
+        self, request: str, response: http.client.HTTPResponse, receive: Callable[[Answer], T], whole: bool
+    ) -> T:
         _check_head(response)
         self._reached = True
         if response.status >= 300:
             problem = response.read()
-            if response.will_close or not whole:
+            if not whole:
                 self._http.close()
             raise from_answer(request, response.status, problem, _seconds(response.headers.get("Retry-After")))
         if not whole:

@@ -248,7 +248,7 @@ class Session:
         def receive(answer: Answer) -> StepResult:
             arrays = answer.tensors(scratch).tensors if return_ != "none" else {}
             return StepResult(
-                step=int(answer.header("Stepd-Step")),
+                step=int(answer.header("Stepd-Step", str(number))),
                 lr=float(answer.header("Stepd-Lr", "nan")),
                 grad_norm=float(answer.header("Stepd-Grad-Norm", "nan")),
                 durable_step=int(answer.header("Stepd-Durable-Step", "0")),

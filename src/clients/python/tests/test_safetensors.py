@@ -57,7 +57,8 @@ def test_arrays_come_back_as_they_went(read):
     assert list(contents.tensors) == list(ARRAYS)
     for name, array in ARRAYS.items():
         found = contents.tensors[name]
-        assert found.shape == array.shape and _safetensors.dtype_name(found.dtype) == _safetensors.dtype_name(array.dtype)
+        assert found.shape == array.shape
+        assert _safetensors.dtype_name(found.dtype) == _safetensors.dtype_name(array.dtype)
         assert found.tobytes() == array.astype(found.dtype).tobytes()
         assert found.flags.aligned
 
@@ -155,7 +156,8 @@ def test_bf16_rounds_to_nearest_even():
     rounded = float32_to_bf16(bits.view(np.float32))
     assert rounded.dtype.metadata == BF16.metadata
     assert [hex(v) for v in rounded] == ["0x3f80", "0x3f80", "0x3f81", "0x3f82", "0x7f80", "0x7f80", "0x8000", "0x0"]
-    assert np.isnan(bf16_to_float32(float32_to_bf16(np.array([0x7F800001, 0xFFFFFFFF], np.uint32).view(np.float32)))).all()
+    nans = np.array([0x7F800001, 0xFFFFFFFF], np.uint32).view(np.float32)
+    assert np.isnan(bf16_to_float32(float32_to_bf16(nans))).all()
     every = np.arange(1 << 16, dtype=np.uint32).astype(np.uint16).view(BF16)
     numbers = every[~np.isnan(bf16_to_float32(every))]
     np.testing.assert_array_equal(float32_to_bf16(bf16_to_float32(numbers)), numbers)

@@ -125,14 +125,18 @@ def test_groups_keep_their_own_hyperparameters(optimizer):
 
 
 def test_names_are_taken_and_globs_in_them_mean_nothing(optimizer):
+    names = ("a*", "a", "b[0]", "b0", "c?", "c/d#e", "{x,y}", "x%")
+
     def pairs():
         torch.manual_seed(0)
-        return [(name, nn.Parameter(torch.randn(3))) for name in ("a*", "a", "b[0]", "b0", "c?", "c/d#e", "{x,y}", "x%")]
+        return [(name, nn.Parameter(torch.randn(3))) for name in names]
+
+    def groups(params):
+        return [{"params": params[:3]}, {"params": params[3:6], "lr": 0.5}, {"params": params[6:], "lr": 0.0}]
 
     first, second = pairs(), pairs()
-    ours = optimizer([{"params": first[:3]}, {"params": first[3:6], "lr": 0.5}, {"params": first[6:], "lr": 0.0}], "sgd", lr=0.1)
-    theirs = torch.optim.SGD([{"params": [p for _, p in second[:3]]}, {"params": [p for _, p in second[3:6]], "lr": 0.5},
-                              {"params": [p for _, p in second[6:]], "lr": 0.0}], lr=0.1)
+    ours = optimizer(groups(first), "sgd", lr=0.1)
+    theirs = torch.optim.SGD(groups([param for _, param in second]), lr=0.1)
     for params, one in ((first, ours), (second, theirs)):
         for _, param in params:
             param.grad = torch.ones(3)
@@ -314,14 +318,14 @@ def test_an_older_graph_is_still_protected(optimizer):
         loss.backward()
 
 
-def test_goes_on_from_the_server_after_it_went_back(optimizer):
+def test_goes_on_from_the_server_after_it_went_back(url, optimizer):
     model = network()
     ours = optimizer(model.parameters(), "adamw", lr=0.01)
     train(model, ours, 3)
     snapshot = ours.session.snapshot()["id"]
     train(model, ours, 3, first=4)
     expected = copy.deepcopy(model)
-    with stepd.Session.open(ours_address(ours), ours.session.id) as operator:
+    with stepd.Session.open(url, ours.session.id) as operator:
         operator.restore(snapshot)
     with pytest.raises(stepd.StepMismatch) as refusal:
         train(model, ours, 1, first=7)
@@ -329,11 +333,6 @@ def test_goes_on_from_the_server_after_it_went_back(optimizer):
     assert ours.pull_parameters() == 3
     train(model, ours, 3, first=4)
     assert_same_bits(model, expected)
-
-
-def ours_address(optimizer):
-    http = optimizer.session._connection._http
-    return f"http://{http.host}:{http.port}"
 
 
 def test_broken_connections_change_nothing(url, optimizer, retry):

@@ -88,20 +88,20 @@ final class PythonClientIT {
         var command = new ArrayList<String>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
         command.addAll(ownFlags());
-        command.addAll(List.of("-cp", System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
-                "dev.stepd.server.Stepd", "serve"));
+        var classes = System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
+        command.addAll(List.of("-cp", classes, "dev.stepd.server.Stepd", "serve"));
         command.addAll(List.of(options));
         return command;
     }
 
-    /// The flags this JVM was given to reach vectors and native memory: `stepd.jvm` of the build, which stays their one place.
+    /// The flags this JVM was given to reach vectors and native memory: `stepd.jvm` of the build.
     private static List<String> ownFlags() {
         return ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
                 .filter(argument -> argument.startsWith("--"))
                 .toList();
     }
 
-    /// Reads up to the line that says where the server listens, and lets a thread read on so that it never waits for a reader.
+    /// Reads up to the line that says where the server listens; a thread reads on, so that logs never fill the pipe.
     private static String addressOf(BufferedReader output) throws IOException {
         for (var line = output.readLine(); line != null; line = output.readLine()) {
             if (line.startsWith(READY)) {
