@@ -15,6 +15,8 @@ public enum ErrorCode {
     NOT_FOUND(Category.USER, 404),
     /// The path exists, the verb does not.
     METHOD_NOT_ALLOWED(Category.USER, 405),
+    /// The body stopped arriving for longer than the server waits. Retry as it was.
+    BODY_TIMEOUT(Category.USER, 408),
     /// `Stepd-Step` is neither the next step nor the last one. Carries `current_step`, `durable_step`.
     STEP_MISMATCH(Category.USER, 409),
     /// The optimizer reads parameter values and none were uploaded.
@@ -77,7 +79,7 @@ public enum ErrorCode {
 
     /// Whether the same request may succeed later.
     public boolean retryable() {
-        return this == TOO_MANY_REQUESTS || this == UNAVAILABLE;
+        return this == TOO_MANY_REQUESTS || this == UNAVAILABLE || this == BODY_TIMEOUT;
     }
 
     /// `step-mismatch` for [#STEP_MISMATCH].

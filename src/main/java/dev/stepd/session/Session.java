@@ -1,9 +1,12 @@
 package dev.stepd.session;
 
+import dev.stepd.error.ErrorCode;
+import dev.stepd.error.ServiceException;
 import dev.stepd.tensor.SafetensorsMessage;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CompletionStage;
 
 /// One model being trained: a stepper, its exactly-once step numbers, its snapshots. Safe for concurrent use; whatever
@@ -37,12 +40,22 @@ public final class Session {
         }
     }
 
+    private final String id;
+    private final StoredSnapshots stored;
+    private volatile Life life;
+
+    Session(Resources resources, String id, Life life) {
+        this.id = id;
+        this.stored = new StoredSnapshots(resources, id);
+        this.life = life;
+    }
+
     public String id() {
-        throw new IllegalStateException("to be built");
+        return id;
     }
 
     public Status status() {
-        throw new IllegalStateException("to be built");
+        return life.status();
     }
 
     /// Admits a step's body: checks the step number as far as it can be known now, reserves memory.
@@ -50,59 +63,88 @@ public final class Session {
     ///
     /// @throws dev.stepd.error.ServiceException STEP_MISMATCH, PARAMETERS_MISSING, BODY_TOO_LARGE, TOO_MANY_REQUESTS, UNAVAILABLE
     public Incoming<StepAnswer> receiveStep(StepOrder order) {
-        throw new IllegalStateException("to be built");
+        return live().steps().receive(order);
     }
 
     /// Admits parameter values: every tensor, in its declared shape, finite, in its declared dtype.
     public Incoming<Status> receiveParameters(long contentLength) {
-        throw new IllegalStateException("to be built");
+        return live().transfers().receiveParameters(contentLength);
     }
 
     /// Admits slots (`<tensor>#<slot>`), all of them, or before the first step some; `__metadata__.step` sets the step.
     public Incoming<Status> receiveState(long contentLength) {
-        throw new IllegalStateException("to be built");
+        return live().transfers().receiveState(contentLength);
     }
 
     /// A consistent copy of the parameters.
     public CompletionStage<Download> parameters() {
-        throw new IllegalStateException("to be built");
+        return live().transfers().parameters();
     }
 
     /// A consistent copy of every slot.
     public CompletionStage<Download> state() {
-        throw new IllegalStateException("to be built");
+        return live().transfers().state();
     }
 
     public CompletionStage<Digest> digest() {
-        throw new IllegalStateException("to be built");
+        return live().transfers().digest();
     }
 
     /// Replaces the named fields (`optimizer` hyperparameters, `groups`, `schedule`, `clip`, `name`, `non_finite`,
     /// `snapshot_every`) from the next step on.
     public CompletionStage<Status> patch(Map<String, Object> changes) {
-        throw new IllegalStateException("to be built");
+        return live().transfers().patch(changes);
     }
 
     /// Takes a snapshot of the present state; completes when it is durable.
     public CompletionStage<SnapshotInfo> snapshot() {
-        throw new IllegalStateException("to be built");
+        return live().snapshots().take();
     }
 
+    /// The stored snapshots, oldest first. Blocks.
     public List<SnapshotInfo> snapshots() {
-        throw new IllegalStateException("to be built");
+        return stored.list();
     }
 
     /// A stored snapshot as safetensors: parameters (`w`) and slots (`w#exp_avg`).
     public CompletionStage<Download> snapshotData(String snapshotId) {
-        throw new IllegalStateException("to be built");
+        return Stages.supply(() -> stored.data(snapshotId), stored.resources().lanes().storing());
     }
 
+    /// Blocks.
     public void deleteSnapshot(String snapshotId) {
-        throw new IllegalStateException("to be built");
+        switch (life) {
+            case LiveSession live -> live.snapshots().delete(snapshotId);
+            case LostSession lost -> stored.delete(snapshotId);
+        }
     }
 
     /// Loads a snapshot, proves its digest, and continues at its step.
     public CompletionStage<Digest> restore(String snapshotId) {
-        throw new IllegalStateException("to be built");
+        return switch (life) {
+            case LiveSession live -> live.snapshots().restore(snapshotId);
+            case LostSession lost -> Stages.supply(
+                    () -> revive(lost, snapshotId), stored.resources().lanes().storing());
+        };
+    }
+
+    Life life() {
+        return life;
+    }
+
+    private LiveSession live() {
+        return switch (life) {
+            case LiveSession live -> live;
+            case LostSession lost -> throw Standing.failed(id, lost.reason());
+        };
+    }
+
+    private synchronized Digest revive(LostSession lost, String snapshotId) {
+        var snapshot = stored.find(snapshotId);
+        if (life != lost) {
+            throw new ServiceException(ErrorCode.CONFLICT, "session " + id + " was restored meanwhile");
+        }
+        life = Recovery.revive(stored.resources(), lost.stored(), Optional.of(snapshot));
+        return new Digest(snapshot.step(), snapshot.digest());
     }
 }

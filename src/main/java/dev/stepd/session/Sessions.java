@@ -1,11 +1,21 @@
 package dev.stepd.session;
 
 import dev.stepd.engine.Engine;
+import dev.stepd.error.ErrorCode;
+import dev.stepd.error.ServiceException;
 import dev.stepd.store.SnapshotStore;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ConcurrentSkipListMap;
 
-/// Every session of this server. Its one mutable field is the map of them.
+/// Every session of this server. Its one mutable field is the map of them, beside the mark that it is closing.
+///
+/// [#recover], [#create], [#delete] and [#close] block on the database: they belong on no event loop.
 public final class Sessions implements AutoCloseable {
     /// Bounds on what clients may ask for.
     ///
@@ -14,43 +24,106 @@ public final class Sessions implements AutoCloseable {
     /// @param sessions how many may exist
     public record Limits(long headerBytes, long bytesInFlight, int sessions) {}
 
-    /// A page of sessions and where the next one starts.
+    /// A page of sessions and where the next one starts; empty behind the last.
     public record Page(List<Session.Status> sessions, String nextPageToken) {}
 
-    public Sessions(Engine engine, SnapshotStore store, Limits limits) {}
+    private final Resources resources;
+    private final ConcurrentSkipListMap<String, Session> sessions = new ConcurrentSkipListMap<>();
+    private volatile boolean draining;
+
+    /// @param engine stays the caller's, like `store`: both are closed after this
+    public Sessions(Engine engine, SnapshotStore store, Limits limits) {
+        resources = new Resources(engine, store, limits, new Admission(limits.bytesInFlight()), new Lanes());
+    }
 
     /// Brings back every stored session at its durable step. Called once, before the first request.
     public void recover() {
-        throw new IllegalStateException("to be built");
+        for (var row : resources.store().sessions()) {
+            Recovery.recover(resources, row)
+                    .ifPresent(life -> sessions.put(row.id(), new Session(resources, row.id(), life)));
+        }
     }
 
     /// Creates a session from its description as JSON came.
     public Session create(Map<String, Object> description) {
-        throw new IllegalStateException("to be built");
+        if (draining) {
+            throw new ServiceException(ErrorCode.UNAVAILABLE, "the server is draining");
+        }
+        if (sessions.size() >= resources.limits().sessions()) {
+            throw new ServiceException(ErrorCode.TOO_MANY_REQUESTS,
+                    "there are " + sessions.size() + " sessions, allowed are " + resources.limits().sessions());
+        }
+        var parsed = SessionDescription.parse(description);
+        var id = Identifier.next();
+        var live = LiveSession.create(resources, id, Instant.now().truncatedTo(ChronoUnit.MICROS), parsed);
+        try {
+            if (parsed.durability() == Durability.SNAPSHOT) {
+                resources.store().put(live.row());
+            }
+        } catch (RuntimeException e) {
+            live.discard();
+            throw e;
+        }
+        var session = new Session(resources, id, live);
+        sessions.put(id, session);
+        if (draining) { // since the first look
+            live.drain();
+            live.shutDown().join();
+            throw new ServiceException(ErrorCode.UNAVAILABLE, "the server is draining");
+        }
+        return session;
     }
 
-    /// @throws dev.stepd.error.ServiceException NOT_FOUND
+    /// @throws ServiceException NOT_FOUND
     public Session find(String id) {
-        throw new IllegalStateException("to be built");
+        var session = sessions.get(id);
+        if (session == null) {
+            throw new ServiceException(ErrorCode.NOT_FOUND, "no session " + id);
+        }
+        return session;
     }
 
     /// @param pageToken empty for the first page
     public Page list(int pageSize, String pageToken) {
-        throw new IllegalStateException("to be built");
+        var page = new ArrayList<Session.Status>();
+        for (var session : sessions.tailMap(pageToken, false).values()) {
+            if (page.size() == pageSize) {
+                return new Page(List.copyOf(page), page.getLast().id());
+            }
+            page.add(session.status());
+        }
+        return new Page(List.copyOf(page), "");
     }
 
     /// Waits for the running step, frees memory, removes snapshots.
     public void delete(String id) {
-        throw new IllegalStateException("to be built");
+        var session = find(id);
+        try {
+            switch (session.life()) {
+                case LiveSession live -> live.delete().join();
+                case LostSession lost -> resources.store().deleteSession(id);
+            }
+        } catch (CompletionException e) {
+            throw e.getCause() instanceof ServiceException known ? known : e;
+        }
+        sessions.remove(id);
     }
 
     public int count() {
-        throw new IllegalStateException("to be built");
+        return sessions.size();
     }
 
     /// Refuses further work, finishes running steps, snapshots every durable session, frees everything.
     @Override
     public void close() {
-        throw new IllegalStateException("to be built");
+        draining = true;
+        var live = sessions.values().stream()
+                .map(Session::life)
+                .flatMap(life -> life instanceof LiveSession one ? java.util.stream.Stream.of(one) : java.util.stream.Stream.empty())
+                .toList();
+        live.forEach(LiveSession::drain);
+        CompletableFuture.allOf(live.stream().map(LiveSession::shutDown).toArray(CompletableFuture[]::new)).join();
+        sessions.clear();
+        resources.lanes().close();
     }
 }

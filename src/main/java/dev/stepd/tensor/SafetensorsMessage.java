@@ -3,6 +3,7 @@ package dev.stepd.tensor;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.util.List;
+import java.util.Map;
 
 /// A safetensors body ready to leave: its framed header and the data that follows, in order, from the memory it lies in.
 ///
@@ -11,6 +12,13 @@ import java.util.List;
 public record SafetensorsMessage(ByteBuffer header, List<MemorySegment> data) {
     public SafetensorsMessage {
         data = List.copyOf(data);
+    }
+
+    /// The message of these parts. Whoever sends the same header often builds it once with [SafetensorsHeader#framed],
+    /// and whoever knows that parts are neighbours in memory hands them over as one segment.
+    public static SafetensorsMessage of(List<Part> parts, Map<String, String> metadata) {
+        var data = parts.stream().map(Part::data).filter(segment -> segment.byteSize() > 0).toList();
+        return new SafetensorsMessage(SafetensorsHeader.of(parts, metadata).framed(), data);
     }
 
     /// Bytes of the whole body.

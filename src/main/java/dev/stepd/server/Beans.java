@@ -1,0 +1,45 @@
+package dev.stepd.server;
+
+import dev.stepd.device.cpu.CpuDevice;
+import dev.stepd.engine.Engine;
+import dev.stepd.http.Optimizers;
+import dev.stepd.session.Sessions;
+import dev.stepd.store.SnapshotStore;
+import dev.stepd.store.jdbc.JdbcSnapshotStore;
+import io.micronaut.context.annotation.Bean;
+import io.micronaut.context.annotation.Factory;
+import jakarta.inject.Singleton;
+import java.io.IOException;
+import java.nio.file.Files;
+
+/// What the server is made of. Destroyed in the reverse order: sessions end before the store they are kept in.
+@Factory
+final class Beans {
+    @Singleton
+    @Bean(preDestroy = "close")
+    Engine engine(ServerSettings settings) {
+        return new Engine(new CpuDevice(settings.memoryBytes(), Runtime.getRuntime().availableProcessors()));
+    }
+
+    @Singleton
+    @Bean(preDestroy = "close")
+    SnapshotStore store(ServerSettings settings) {
+        try {
+            return JdbcSnapshotStore.h2(Files.createDirectories(settings.data()));
+        } catch (IOException | RuntimeException e) {
+            throw new UsageException("--data " + settings.data() + " cannot be used, is another stepd running on it? " + e.getMessage());
+        }
+    }
+
+    @Singleton
+    @Bean(preDestroy = "close")
+    Sessions sessions(Engine engine, SnapshotStore store, ServerSettings settings) {
+        return new Sessions(engine, store,
+                new Sessions.Limits(settings.headerLimit(), settings.bytesInFlightMax(), settings.sessionLimit()));
+    }
+
+    @Singleton
+    Optimizers optimizers() {
+        return CatalogueListing.optimizers();
+    }
+}

@@ -1,0 +1,45 @@
+package dev.stepd.server;
+
+import io.micronaut.context.annotation.ConfigurationProperties;
+import io.micronaut.core.bind.annotation.Bindable;
+import io.micronaut.core.convert.format.ReadableBytes;
+import java.nio.file.Path;
+import java.time.Duration;
+import org.jspecify.annotations.Nullable;
+
+/// Where the server listens, what it keeps and how much it takes. With `dev.stepd.http`'s settings this is every key
+/// there is; each is a flag (`--drain-timeout`), a variable (`STEPD_DRAIN_TIMEOUT`) and a key (`stepd.drain-timeout`).
+///
+/// @param host the address to listen on
+/// @param port the port; 0 for any that is free
+/// @param allowRemote whether `host` may be reached from other machines, which nothing authenticates
+/// @param data the folder of the database; made when absent
+/// @param memory bytes that sessions and bodies may hold together; three quarters of the machine's when absent
+/// @param bytesInFlight bytes of bodies being received or waiting for their step; a quarter of `memory` when absent
+/// @param headerLimit bytes of the longest safetensors header
+/// @param sessionLimit how many sessions may exist
+/// @param drainTimeout how long running steps may take to finish when the server ends
+@ConfigurationProperties("stepd")
+record ServerSettings(
+        @Bindable(defaultValue = "127.0.0.1") String host,
+        @Bindable(defaultValue = "8080") int port,
+        @Bindable(defaultValue = "false") boolean allowRemote,
+        @Bindable(defaultValue = "data") Path data,
+        @Nullable @ReadableBytes Long memory,
+        @Nullable @ReadableBytes Long bytesInFlight,
+        @Bindable(defaultValue = "8MB") @ReadableBytes long headerLimit,
+        @Bindable(defaultValue = "10000") int sessionLimit,
+        @Bindable(defaultValue = "30s") Duration drainTimeout) {
+    long memoryBytes() {
+        return memory != null ? memory : machineBytes() / 4 * 3;
+    }
+
+    long bytesInFlightMax() {
+        return bytesInFlight != null ? bytesInFlight : memoryBytes() / 4;
+    }
+
+    private static long machineBytes() {
+        var system = (com.sun.management.OperatingSystemMXBean) java.lang.management.ManagementFactory.getOperatingSystemMXBean();
+        return system.getTotalMemorySize();
+    }
+}

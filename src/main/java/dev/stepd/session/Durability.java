@@ -1,0 +1,9 @@
+package dev.stepd.session;
+
+/// What a session keeps across a restart.
+enum Durability {
+    /// Nothing but the snapshots a client asks for.
+    NONE,
+    /// A snapshot every so many steps, after every upload, and at shutdown.
+    SNAPSHOT
+}

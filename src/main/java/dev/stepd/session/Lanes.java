@@ -1,0 +1,58 @@
+package dev.stepd.session;
+
+import java.util.concurrent.Executor;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/// The threads all sessions share. Small sessions have their own, so that they never queue behind large ones, and so has
+/// the database, so that no step waits for it.
+final class Lanes implements AutoCloseable {
+    /// Below this a step takes less time than handing it to another thread and back.
+    static final long SMALL_ELEMENTS_MAX = 32_768;
+
+    private static final int STORING_THREADS = 2;
+
+    private final ExecutorService small;
+    private final ExecutorService large;
+    private final ExecutorService storing;
+
+    Lanes() {
+        int threads = Math.max(2, Runtime.getRuntime().availableProcessors());
+        small = pool("stepd-small", threads);
+        large = pool("stepd-large", threads);
+        storing = pool("stepd-store", STORING_THREADS);
+    }
+
+    Executor stepping(long elements) {
+        return elements < SMALL_ELEMENTS_MAX ? small : large;
+    }
+
+    Executor storing() {
+        return storing;
+    }
+
+    @Override
+    public void close() {
+        for (var pool : new ExecutorService[] {small, large, storing}) {
+            pool.shutdown();
+        }
+        try {
+            for (var pool : new ExecutorService[] {small, large, storing}) {
+                pool.awaitTermination(1, TimeUnit.MINUTES);
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private static ExecutorService pool(String name, int threads) {
+        var count = new AtomicInteger();
+        return Executors.newFixedThreadPool(threads, task -> {
+            var thread = new Thread(task, name + "-" + count.incrementAndGet());
+            thread.setDaemon(true);
+            return thread;
+        });
+    }
+}

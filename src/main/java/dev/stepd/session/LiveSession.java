@@ -1,0 +1,283 @@
+package dev.stepd.session;
+
+import dev.stepd.engine.Engine.Blueprint;
+import dev.stepd.engine.Stepper;
+import dev.stepd.error.ServiceException;
+import dev.stepd.store.StoredSession;
+import java.time.Instant;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.function.Supplier;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// A session with its optimizer in memory. The stepper is touched on the strand only; what other threads may ask is
+/// published in volatile fields after each change.
+final class LiveSession implements Life {
+    private static final Logger LOG = LoggerFactory.getLogger(LiveSession.class);
+    private static final long SLACK_BYTES = 64;
+
+    private final String id;
+    private final Instant created;
+    private final Resources resources;
+    private final Stepper stepper;
+    private final Strand strand;
+    private final Buffers buffers;
+    private final Steps steps;
+    private final Transfers transfers;
+    private final Snapshots snapshots;
+    private final long stateBytes;
+
+    private volatile SessionDescription description;
+    private volatile Map<String, Object> resolved;
+    private volatile String programHash;
+    private volatile Standing standing = new Standing.Ready();
+    private volatile long step;
+    private volatile boolean hasParameters;
+    private volatile boolean needsParameters;
+    private long changes;
+    private boolean freed;
+
+    /// @throws ServiceException when the optimizer is not one, or there is no memory for it
+    static LiveSession create(Resources resources, String id, Instant created, SessionDescription description) {
+        var stepper = resources.engine().create(description.blueprint());
+        try {
+            return new LiveSession(resources, id, created, description, stepper);
+        } catch (RuntimeException e) {
+            stepper.close();
+            throw e;
+        }
+    }
+
+    private LiveSession(
+            Resources resources, String id, Instant created, SessionDescription description, Stepper stepper) {
+        this.id = id;
+        this.created = created;
+        this.resources = resources;
+        this.stepper = stepper;
+        this.description = description;
+        this.resolved = Collections.unmodifiableMap(description.resolved(resources.engine()));
+        this.programHash = resources.engine().programHash(description.blueprint());
+        this.stateBytes = stepper.stateBytes();
+        long elements = stepper.layout().elementCount();
+        this.strand = new Strand(resources.lanes().stepping(elements));
+        this.buffers = new Buffers(resources.engine().memory(), elements * Float.BYTES + SLACK_BYTES,
+                "the gradients of session " + id);
+        this.steps = new Steps(this);
+        this.transfers = new Transfers(this);
+        this.snapshots = new Snapshots(this);
+        publish();
+    }
+
+    String id() {
+        return id;
+    }
+
+    Resources resources() {
+        return resources;
+    }
+
+    /// For tasks on the strand only.
+    Stepper stepper() {
+        return stepper;
+    }
+
+    Buffers buffers() {
+        return buffers;
+    }
+
+    Steps steps() {
+        return steps;
+    }
+
+    Transfers transfers() {
+        return transfers;
+    }
+
+    Snapshots snapshots() {
+        return snapshots;
+    }
+
+    SessionDescription description() {
+        return description;
+    }
+
+    Blueprint blueprint() {
+        return description.blueprint();
+    }
+
+    List<String> tensorNames() {
+        return blueprint().tensors().stream().map(tensor -> tensor.name()).toList();
+    }
+
+    String programHash() {
+        return programHash;
+    }
+
+    /// Finished steps, as of the last task on the strand.
+    long step() {
+        return step;
+    }
+
+    boolean hasParameters() {
+        return hasParameters;
+    }
+
+    boolean needsParameters() {
+        return needsParameters;
+    }
+
+    boolean isSmall() {
+        return buffers.bytes() < Lanes.SMALL_ELEMENTS_MAX * Float.BYTES;
+    }
+
+    void requireReady() {
+        standing.requireReady(id);
+    }
+
+    /// A failed session takes a restore, and nothing else.
+    void requireRestorable() {
+        if (!(standing instanceof Standing.Failed)) {
+            requireReady();
+        }
+    }
+
+    @Override
+    public Session.Status status() {
+        return new Session.Status(id, resolved, step, snapshots.durableStep(), stateBytes, hasParameters,
+                resources.engine().deviceName(), standing.text(), created);
+    }
+
+    /// The session's row as it is now.
+    StoredSession row() {
+        return new StoredSession(id, description.name(), Json.write(resolved), programHash, created);
+    }
+
+    /// Runs a task that the session's standing does not concern. It must not throw.
+    void onStrand(Runnable task) {
+        strand.execute(task);
+    }
+
+    /// Runs a short task on the calling thread if the session is idle and small, else on the strand. It must not throw.
+    void onStrandOrHere(Runnable task) {
+        if (isSmall()) {
+            strand.executeHere(task);
+        } else {
+            strand.execute(task);
+        }
+    }
+
+    /// Asks for something on the strand, if the session is ready by then.
+    <T> CompletableFuture<T> ask(Supplier<T> question) {
+        return askStage(() -> CompletableFuture.completedFuture(question.get()));
+    }
+
+    /// Like [#ask] for an answer that takes longer than its turn on the strand.
+    <T> CompletableFuture<T> askStage(Supplier<CompletionStage<T>> question) {
+        var future = new CompletableFuture<T>();
+        strand.execute(() -> {
+            try {
+                requireReady();
+                Stages.pass(question.get(), future);
+            } catch (Throwable e) {
+                future.completeExceptionally(e);
+            }
+        });
+        return future;
+    }
+
+    /// Declares on the strand that parameters, slots or counters moved.
+    void changed() {
+        changes++;
+        publish();
+    }
+
+    /// How often the state changed so far; on the strand.
+    long changes() {
+        return changes;
+    }
+
+    private void publish() {
+        step = stepper.step();
+        hasParameters = stepper.hasParameters();
+        needsParameters = stepper.needsParameters();
+    }
+
+    /// Takes a new description, from the next step on; on the strand.
+    void reconfigure(SessionDescription next) {
+        resources.engine().reconfigure(stepper, next.blueprint());
+        programHash = resources.engine().programHash(next.blueprint());
+        resolved = Collections.unmodifiableMap(next.resolved(resources.engine()));
+        description = next;
+        publish();
+    }
+
+    /// Declares the state untrustworthy after a defect, so that no further step builds on it.
+    void fail(String reason, Throwable cause) {
+        LOG.error("session {} failed: {}", id, reason, cause);
+        standing = new Standing.Failed(reason);
+    }
+
+    /// Declares a failed session sound after a restore.
+    void recovered() {
+        if (standing instanceof Standing.Failed) {
+            standing = new Standing.Ready();
+        }
+    }
+
+    /// Refuses new work; what is queued still runs.
+    void drain() {
+        if (standing instanceof Standing.Ready) {
+            standing = new Standing.Draining();
+        }
+    }
+
+    /// Takes the last snapshot if one is due, then frees everything.
+    CompletableFuture<Void> shutDown() {
+        var done = new CompletableFuture<Void>();
+        strand.execute(() -> {
+            try {
+                if (!freed && !(standing instanceof Standing.Failed)) {
+                    snapshots.storeBeforeShutdown();
+                }
+            } catch (RuntimeException e) {
+                LOG.error("session {} could not be stored at shutdown, its durable step is {}", id, snapshots.durableStep(), e);
+            } finally {
+                standing = new Standing.Draining();
+                free();
+                done.complete(null);
+            }
+        });
+        return done;
+    }
+
+    /// Ends the session: what is queued before runs, what comes after is refused.
+    CompletableFuture<Void> delete() {
+        var done = new CompletableFuture<Void>();
+        strand.execute(() -> {
+            standing = new Standing.Deleted();
+            free();
+            Stages.pass(snapshots.afterTheOthers(() -> resources.store().deleteSession(id)), done);
+        });
+        return done;
+    }
+
+    /// Frees a session that never came to serve.
+    void discard() {
+        standing = new Standing.Deleted();
+        free();
+    }
+
+    private void free() {
+        if (freed) {
+            return;
+        }
+        freed = true;
+        steps.forget();
+        buffers.close();
+        stepper.close();
+    }
+}

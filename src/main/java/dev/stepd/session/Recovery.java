@@ -1,0 +1,67 @@
+package dev.stepd.session;
+
+import dev.stepd.error.ServiceException;
+import dev.stepd.store.StoredSession;
+import dev.stepd.store.StoredSnapshot;
+import java.io.IOException;
+import java.util.Map;
+import java.util.Optional;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// Brings stored sessions back to life; blocks.
+final class Recovery {
+    private static final Logger LOG = LoggerFactory.getLogger(Recovery.class);
+
+    private Recovery() {}
+
+    /// The session at its newest snapshot, or the reason why not. A session that promised no durability and has no snapshot
+    /// is gone, and so is its row.
+    static Optional<Life> recover(Resources resources, StoredSession row) {
+        var store = resources.store();
+        Map<String, Object> description = Map.of("name", row.name());
+        long durableStep = 0;
+        try {
+            description = description(row);
+            var snapshots = store.snapshots(row.id());
+            var newest = snapshots.isEmpty() ? Optional.<StoredSnapshot>empty() : Optional.of(snapshots.getLast());
+            durableStep = newest.map(StoredSnapshot::step).orElse(0L);
+            if (newest.isEmpty() && SessionDescription.parse(description).durability() == Durability.NONE) {
+                store.deleteSession(row.id());
+                return Optional.empty();
+            }
+            var live = revive(resources, row, newest);
+            LOG.info("session {} is back at step {}", row.id(), durableStep);
+            return Optional.of(live);
+        } catch (ServiceException e) {
+            LOG.error("session {} cannot be brought back: {}", row.id(), e.getMessage());
+            return Optional.of(new LostSession(row, description, durableStep, resources.engine().deviceName(), e.getMessage()));
+        }
+    }
+
+    /// The session of a row with the state of a snapshot.
+    ///
+    /// @throws ServiceException when either is not what it should be
+    static LiveSession revive(Resources resources, StoredSession row, Optional<StoredSnapshot> snapshot) {
+        var live = LiveSession.create(resources, row.id(), row.created(), SessionDescription.parse(description(row)));
+        try {
+            snapshot.ifPresent(live.snapshots()::recover);
+            return live;
+        } catch (RuntimeException e) {
+            live.discard();
+            throw e;
+        }
+    }
+
+    @SuppressWarnings("unchecked") // JSON objects have string keys
+    private static Map<String, Object> description(StoredSession row) {
+        try {
+            if (Json.read(row.description()) instanceof Map<?, ?> description) {
+                return (Map<String, Object>) description;
+            }
+            throw new IOException("no JSON object");
+        } catch (IOException e) {
+            throw new ServiceException(dev.stepd.error.ErrorCode.CONFLICT, "its stored description cannot be read: " + e.getMessage(), e);
+        }
+    }
+}

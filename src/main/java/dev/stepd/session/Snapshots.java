@@ -1,0 +1,238 @@
+package dev.stepd.session;
+
+import dev.stepd.error.ErrorCode;
+import dev.stepd.error.ServiceException;
+import dev.stepd.session.Session.SnapshotInfo;
+import dev.stepd.store.StoredSnapshot;
+import dev.stepd.store.StoredSnapshot.Origin;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// Takes the snapshots of one session and brings them back.
+///
+/// A snapshot is copied on the strand and written from the store's own threads, one after the other, while stepping goes on. Only
+/// where memory has no room for the copy does the session wait until its own memory is written.
+final class Snapshots {
+    private static final Logger LOG = LoggerFactory.getLogger(Snapshots.class);
+    /// Automatic snapshots beyond these are removed: the last one, and the one before in case the last is damaged.
+    private static final int AUTOMATIC_KEPT = 2;
+
+    private static final Duration TICK = Duration.of(1, ChronoUnit.MICROS);
+
+    private final LiveSession session;
+    private final StoredSnapshots stored;
+    private final Strand storing;
+    private final AtomicBoolean automaticUnderWay = new AtomicBoolean();
+    private volatile long durableStep;
+    private volatile long storedChanges;
+    private long takenAtStep;
+    private Instant lastCreated = Instant.EPOCH;
+
+    Snapshots(LiveSession session) {
+        this.session = session;
+        this.stored = new StoredSnapshots(session.resources(), session.id());
+        this.storing = new Strand(session.resources().lanes().storing());
+    }
+
+    /// The step a restart would continue at.
+    long durableStep() {
+        return durableStep;
+    }
+
+    StoredSnapshots stored() {
+        return stored;
+    }
+
+    CompletableFuture<SnapshotInfo> take() {
+        return session.askStage(() -> store(Origin.REQUESTED));
+    }
+
+    /// Takes the automatic snapshot if one is due; on the strand. One that is still being written is not overtaken: the
+    /// next is taken at the first step after it. A failure is logged, and told by a durable step that stays behind.
+    void afterStep() {
+        var description = session.description();
+        if (description.durability() != Durability.SNAPSHOT
+                || session.stepper().step() - takenAtStep < description.snapshotEvery()
+                || !automaticUnderWay.compareAndSet(false, true)) {
+            return;
+        }
+        takenAtStep = session.stepper().step();
+        storeOrFail(Origin.AUTOMATIC).whenComplete((info, failure) -> {
+            automaticUnderWay.set(false);
+            if (failure != null) {
+                LOG.warn("no automatic snapshot of session {}, its durable step stays {}", session.id(), durableStep, failure);
+            }
+        });
+    }
+
+    /// Stores the state if the session is to survive a restart; on the strand.
+    CompletionStage<Void> storeIfDurable() {
+        return session.description().durability() == Durability.SNAPSHOT
+                ? inEffect(storeOrFail(Origin.AUTOMATIC).thenApply(info -> null))
+                : CompletableFuture.completedFuture(null);
+    }
+
+    /// Stores the description if the session is to survive a restart; on the strand.
+    CompletionStage<Void> storeRow() {
+        var row = session.row();
+        return session.description().durability() == Durability.SNAPSHOT
+                ? inEffect(afterTheOthers(() -> session.resources().store().put(row)))
+                : CompletableFuture.completedFuture(null);
+    }
+
+    /// Stores what no snapshot has yet, if the session is to survive; on the strand, which waits.
+    void storeBeforeShutdown() {
+        afterTheOthers(() -> {}).join();
+        if (session.description().durability() == Durability.SNAPSHOT && session.changes() != storedChanges) {
+            write(Capture.live(session, Origin.AUTOMATIC, nextCreated()));
+        }
+    }
+
+    /// Loads a snapshot beside the state, proves it, and takes it over.
+    CompletableFuture<Session.Digest> restore(String snapshotId) {
+        var loading = new CompletableFuture<LoadedSnapshot>();
+        storing.execute(() -> {
+            try {
+                loading.complete(LoadedSnapshot.load(session.resources(), stored.find(snapshotId)));
+            } catch (Throwable e) {
+                loading.completeExceptionally(e);
+            }
+        });
+        return Stages.plain(loading.thenCompose(loaded -> {
+            var done = new CompletableFuture<Session.Digest>();
+            session.onStrand(() -> {
+                try {
+                    session.requireRestorable();
+                    loaded.applyTo(session);
+                    session.recovered();
+                    LOG.info("session {} restored at step {} from snapshot {}", session.id(), session.step(), snapshotId);
+                    var digest = new Session.Digest(loaded.stored().step(), loaded.stored().digest());
+                    Stages.pass(storeIfDurable().thenApply(nothing -> digest), done);
+                } catch (Throwable e) {
+                    done.completeExceptionally(e);
+                } finally {
+                    loaded.memory().release();
+                }
+            });
+            return done;
+        }));
+    }
+
+    void delete(String snapshotId) {
+        stored.delete(snapshotId);
+        durableStep = stored.durableStep();
+        storedChanges = -1; // whatever was stored last may be what went
+    }
+
+    /// Takes over the newest snapshot of a session that is being brought back, before it serves.
+    void recover(StoredSnapshot newest) {
+        var loaded = LoadedSnapshot.load(session.resources(), newest);
+        try {
+            loaded.applyTo(session);
+        } finally {
+            loaded.memory().release();
+        }
+        durableStep = newest.step();
+        takenAtStep = newest.step();
+        storedChanges = session.changes();
+        lastCreated = newest.created();
+    }
+
+    /// Runs on the store's threads, behind what this session has queued there.
+    CompletableFuture<Void> afterTheOthers(Runnable task) {
+        var done = new CompletableFuture<Void>();
+        storing.execute(() -> {
+            try {
+                task.run();
+                done.complete(null);
+            } catch (Throwable e) {
+                done.completeExceptionally(e);
+            }
+        });
+        return done;
+    }
+
+    private CompletableFuture<SnapshotInfo> storeOrFail(Origin origin) {
+        try {
+            return store(origin);
+        } catch (RuntimeException e) {
+            return CompletableFuture.failedFuture(e);
+        }
+    }
+
+    private CompletableFuture<SnapshotInfo> store(Origin origin) {
+        takenAtStep = session.stepper().step();
+        var created = nextCreated();
+        Capture copy;
+        try {
+            copy = Capture.copy(session, origin, created);
+        } catch (ServiceException e) {
+            if (session.isSmall()) {
+                throw e; // may be on a thread that must not wait for the database
+            }
+            var written = queue(Capture.live(session, origin, created));
+            written.handle((info, failure) -> info).join();
+            return written;
+        }
+        return queue(copy);
+    }
+
+    private CompletableFuture<SnapshotInfo> queue(Capture capture) {
+        var done = new CompletableFuture<SnapshotInfo>();
+        storing.execute(() -> {
+            try {
+                done.complete(write(capture));
+            } catch (Throwable e) {
+                done.completeExceptionally(e);
+            } finally {
+                capture.release().run();
+            }
+        });
+        return done;
+    }
+
+    private SnapshotInfo write(Capture capture) {
+        var snapshot = capture.snapshot();
+        var digest = StateDigest.of(snapshot.step(), snapshot.tensorSteps(), capture.parts());
+        try (var writing = session.resources().store().write(capture.row(), snapshot)) {
+            for (var part : capture.parts()) {
+                writing.write(part.data());
+            }
+            writing.complete(digest);
+        }
+        durableStep = snapshot.step();
+        storedChanges = capture.changes();
+        removeSuperseded();
+        return new SnapshotInfo(snapshot.id(), snapshot.step(), snapshot.bytes(), digest, snapshot.created());
+    }
+
+    private void removeSuperseded() {
+        var store = session.resources().store();
+        var automatic = store.snapshots(session.id()).stream().filter(s -> s.origin() == Origin.AUTOMATIC).toList();
+        for (var old : automatic.subList(0, Math.max(0, automatic.size() - AUTOMATIC_KEPT))) {
+            store.deleteSnapshot(session.id(), old.id());
+        }
+    }
+
+    /// Later than every snapshot of this session before, whatever the clock does: the newest one counts.
+    private Instant nextCreated() {
+        var now = Instant.now().truncatedTo(ChronoUnit.MICROS);
+        lastCreated = now.isAfter(lastCreated) ? now : lastCreated.plus(TICK);
+        return lastCreated;
+    }
+
+    /// Tells a failed write from a failed change.
+    private CompletionStage<Void> inEffect(CompletableFuture<Void> storing) {
+        return storing.exceptionallyCompose(failure -> CompletableFuture.failedFuture(new ServiceException(
+                ErrorCode.UNAVAILABLE,
+                "the change is in effect but was not stored: " + Stages.unwrapped(failure).getMessage(),
+                Map.of("effect", "applied"))));
+    }
+}

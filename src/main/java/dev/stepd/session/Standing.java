@@ -1,0 +1,41 @@
+package dev.stepd.session;
+
+import dev.stepd.error.ErrorCode;
+import dev.stepd.error.ServiceException;
+
+/// Whether a session takes work.
+sealed interface Standing {
+    record Ready() implements Standing {}
+
+    /// The server is going down.
+    record Draining() implements Standing {}
+
+    /// Its state cannot be trusted; only a restore helps.
+    record Failed(String reason) implements Standing {}
+
+    record Deleted() implements Standing {}
+
+    default void requireReady(String id) {
+        switch (this) {
+            case Ready() -> {}
+            case Draining() -> throw new ServiceException(ErrorCode.UNAVAILABLE, "session " + id + " is draining");
+            case Failed(var reason) -> throw failed(id, reason);
+            case Deleted() -> throw new ServiceException(ErrorCode.NOT_FOUND, "no session " + id);
+        }
+    }
+
+    static ServiceException failed(String id, String reason) {
+        return new ServiceException(ErrorCode.CONFLICT,
+                "session " + id + " failed: " + reason + "; restore one of its snapshots or delete it");
+    }
+
+    /// As clients see it.
+    default String text() {
+        return switch (this) {
+            case Ready() -> "ready";
+            case Draining() -> "draining";
+            case Failed(var reason) -> "failed: " + reason;
+            case Deleted() -> "deleted";
+        };
+    }
+}

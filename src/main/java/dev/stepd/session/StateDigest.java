@@ -1,0 +1,74 @@
+package dev.stepd.session;
+
+import dev.stepd.tensor.Part;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HexFormat;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/// One hash over everything a session keeps, the same wherever and in whatever layout it is kept.
+///
+/// SHA-256 over the line `step=<n>`, the line `tensor_steps=[...]`, then for each array in canonical order a line
+/// `<key> <dtype> <shape>` and its bytes, little-endian. Canonical: the tensors as declared, of each the parameter and then
+/// its slots in the rule's order; what belongs to no tensor comes last.
+final class StateDigest {
+    private static final long SLICE_BYTES = 1 << 30;
+
+    private StateDigest() {}
+
+    /// @param parts in canonical order
+    static String of(long step, List<Long> tensorSteps, List<Part> parts) {
+        var sha = sha256();
+        line(sha, "step=" + step);
+        line(sha, "tensor_steps=" + tensorSteps);
+        for (var part : parts) {
+            line(sha, part.key() + " " + part.dtype() + " " + part.shape());
+            update(sha, part.data());
+        }
+        return "sha256:" + HexFormat.of().formatHex(sha.digest());
+    }
+
+    /// @param tensors names as declared
+    static List<Part> canonical(List<String> tensors, List<Part> parameters, List<Part> slots) {
+        Map<String, List<Part>> byTensor = new LinkedHashMap<>();
+        tensors.forEach(name -> byTensor.put(name, new ArrayList<>()));
+        Map<String, Part> parameterOf = new HashMap<>();
+        parameters.forEach(part -> parameterOf.put(part.key(), part));
+        for (var tensor : tensors) {
+            var parameter = parameterOf.get(tensor);
+            if (parameter != null) {
+                byTensor.get(tensor).add(parameter);
+            }
+        }
+        for (var slot : slots) {
+            var tensor = slot.key().substring(0, Math.max(0, slot.key().indexOf('#')));
+            byTensor.computeIfAbsent(tensor, none -> new ArrayList<>()).add(slot);
+        }
+        return byTensor.values().stream().flatMap(List::stream).toList();
+    }
+
+    private static void update(MessageDigest sha, MemorySegment data) {
+        for (long at = 0; at < data.byteSize(); at += SLICE_BYTES) {
+            sha.update(data.asSlice(at, Math.min(SLICE_BYTES, data.byteSize() - at)).asByteBuffer());
+        }
+    }
+
+    private static void line(MessageDigest sha, String text) {
+        sha.update(ByteBuffer.wrap((text + "\n").getBytes(StandardCharsets.UTF_8)));
+    }
+
+    private static MessageDigest sha256() {
+        try {
+            return MessageDigest.getInstance("SHA-256");
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException("every JDK has SHA-256", e);
+        }
+    }
+}

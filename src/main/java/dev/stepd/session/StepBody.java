@@ -1,0 +1,112 @@
+package dev.stepd.session;
+
+import dev.stepd.error.ServiceException;
+import dev.stepd.tensor.Fingerprint;
+import dev.stepd.tensor.Part;
+import dev.stepd.tensor.SafetensorsHeader;
+import dev.stepd.tensor.SafetensorsReceiver;
+import java.nio.ByteBuffer;
+import java.util.BitSet;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.atomic.AtomicBoolean;
+
+/// A step's gradients on their way in: each goes straight to its place in the flat array.
+final class StepBody implements Incoming<StepAnswer>, SafetensorsReceiver.Destinations {
+    static final Expected.Match NONE =
+            new Expected.Match(new SafetensorsHeader(List.of(), java.util.Map.of()), List.of(), new BitSet(), 0, "");
+
+    private final Steps steps;
+    private final StepOrder order;
+    private final Lease buffer;
+    private final SafetensorsReceiver receiver;
+    private final AtomicBoolean ended = new AtomicBoolean();
+    private final long startNanos = System.nanoTime();
+    private boolean handedOn;
+    private long receiveNanos;
+    private Expected.Match match = NONE;
+
+    StepBody(Steps steps, StepOrder order, Lease buffer) {
+        this.steps = steps;
+        this.order = order;
+        this.buffer = buffer;
+        this.receiver = new SafetensorsReceiver(steps.headers(), order.contentLength(), this);
+    }
+
+    StepOrder order() {
+        return order;
+    }
+
+    Lease buffer() {
+        return buffer;
+    }
+
+    Expected.Match match() {
+        return match;
+    }
+
+    long receiveNanos() {
+        return receiveNanos;
+    }
+
+    @Override
+    public List<Part> choose(SafetensorsHeader header) {
+        match = steps.gradients().match(header);
+        if (!order.partial()) {
+            steps.gradients().requireAll(match, "; send every tensor's, or ask for partial=true");
+        }
+        return steps.gradients().destinations(match, buffer.memory());
+    }
+
+    @Override
+    public void write(ByteBuffer chunk) {
+        receiver.write(chunk);
+    }
+
+    @Override
+    public CompletionStage<StepAnswer> finish() {
+        Fingerprint fingerprint;
+        try {
+            fingerprint = receiver.finish();
+        } catch (ServiceException e) {
+            return CompletableFuture.failedFuture(e);
+        }
+        handedOn = true;
+        long finished = System.nanoTime();
+        receiveNanos = finished - startNanos;
+        var future = new CompletableFuture<StepAnswer>();
+        steps.session().onStrandOrHere(() -> takeStep(fingerprint, finished, future));
+        return future;
+    }
+
+    @Override
+    public void close() {
+        if (!handedOn) {
+            end();
+        }
+    }
+
+    private void takeStep(Fingerprint fingerprint, long finished, CompletableFuture<StepAnswer> future) {
+        StepAnswer answer;
+        try {
+            answer = steps.take(this, fingerprint, System.nanoTime() - finished);
+        } catch (Throwable e) {
+            end();
+            future.completeExceptionally(e);
+            return;
+        }
+        end();
+        future.complete(answer);
+        if (!answer.replayed()) {
+            steps.session().snapshots().afterStep();
+        }
+    }
+
+    private void end() {
+        if (ended.compareAndSet(false, true)) {
+            buffer.release();
+            steps.ended();
+        }
+    }
+}

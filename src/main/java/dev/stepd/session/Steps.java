@@ -1,0 +1,281 @@
+package dev.stepd.session;
+
+import dev.stepd.engine.Stepper;
+import dev.stepd.error.ErrorCode;
+import dev.stepd.error.ServiceException;
+import dev.stepd.session.StepOrder.Return;
+import dev.stepd.tensor.Fingerprint;
+import dev.stepd.tensor.HeaderReader;
+import dev.stepd.tensor.Part;
+import dev.stepd.tensor.SafetensorsMessage;
+import dev.stepd.tensor.SafetensorsReceiver;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import org.jspecify.annotations.Nullable;
+
+/// Takes the steps of one session, each exactly once.
+///
+/// The memory a gradient arrived in holds the delta afterwards and stays until the next step is taken: that is the answer
+/// to a client that lost the first one.
+final class Steps {
+    private static final int LENGTH_BYTES = 8;
+    private static final SafetensorsMessage NOTHING = SafetensorsMessage.of(List.of(), Map.of());
+
+    /// The step taken last.
+    private record LastStep(
+            long number, Fingerprint body, double lr, double gradNorm, Expected.Match match, Lease deltas) {}
+
+    private final LiveSession session;
+    private final Expected gradients;
+    private final HeaderReader headers;
+    private final ByteBuffer header;
+    private final AtomicInteger underWay = new AtomicInteger();
+    private final AtomicReference<@Nullable LastStep> last = new AtomicReference<>();
+
+    Steps(LiveSession session) {
+        this.session = session;
+        var places = new ArrayList<Expected.Place>();
+        for (var place : session.stepper().layout().places()) {
+            var tensor = place.tensor();
+            places.add(new Expected.Place(tensor.name(), tensor.dtype(), tensor.shape(), place.index(),
+                    place.offset() * Float.BYTES));
+        }
+        gradients = new Expected("gradient", places, true);
+        headers = new HeaderReader(session.resources().limits().headerBytes());
+        header = gradients.header().framed();
+    }
+
+    /// Admits a body. What can be refused without it is refused here.
+    Incoming<StepAnswer> receive(StepOrder order) {
+        session.requireReady();
+        checkLength(order.contentLength());
+        checkNumber(order);
+        checkParameters(order.returned());
+        long bytes = session.buffers().bytes();
+        var admission = session.resources().admission();
+        admission.admit(bytes);
+        try {
+            var body = new StepBody(this, order, buffer(order));
+            underWay.incrementAndGet();
+            return body;
+        } catch (RuntimeException e) {
+            admission.leave(bytes);
+            throw e;
+        }
+    }
+
+    Expected gradients() {
+        return gradients;
+    }
+
+    HeaderReader headers() {
+        return headers;
+    }
+
+    LiveSession session() {
+        return session;
+    }
+
+    /// A body is no longer under way, whatever came of it.
+    void ended() {
+        underWay.decrementAndGet();
+        session.resources().admission().leave(session.buffers().bytes());
+    }
+
+    /// Decides on a complete body and does it; on the strand.
+    StepAnswer take(StepBody body, Fingerprint fingerprint, long queueNanos) {
+        session.requireReady();
+        var order = body.order();
+        var before = last.get();
+        long current = session.stepper().step();
+        boolean answered = before != null && before.number() == current && before.deltas().tryRetain();
+        try {
+            boolean same = answered && before.body().equals(fingerprint);
+            return switch (StepDecision.of(order.number(), current, answered, same)) {
+                case APPLY -> apply(body, fingerprint, queueNanos);
+                case REPLAY -> answer(before, order.returned(), new StepAnswer.Timings(body.receiveNanos(), queueNanos, 0), true);
+                case BODY_DIFFERS -> throw new ServiceException(ErrorCode.STEP_BODY_DIFFERS,
+                        "step " + current + " was taken already, from another body");
+                case MISMATCH -> throw mismatch(order.number().orElseThrow(), current);
+            };
+        } finally {
+            if (answered) {
+                before.deltas().release();
+            }
+        }
+    }
+
+    /// Gives up the last answer: after it is gone, its step cannot be replayed.
+    void forget() {
+        release(last.getAndSet(null));
+    }
+
+    private StepAnswer apply(StepBody body, Fingerprint fingerprint, long queueNanos) {
+        var order = body.order();
+        checkParameters(order.returned());
+        // taken before the step: when there is no memory for the answer, nothing must have changed
+        var copy = order.returned() == Return.PARAMETERS ? buffer(order) : null;
+        try {
+            long start = System.nanoTime();
+            step(body);
+            var timings = new StepAnswer.Timings(body.receiveNanos(), queueNanos, System.nanoTime() - start);
+            var stepper = session.stepper();
+            var taken = new LastStep(stepper.step(), fingerprint, stepper.lastLr(), stepper.lastGradNorm(), body.match(),
+                    body.buffer().retain());
+            release(last.getAndSet(taken));
+            session.changed();
+            return copy == null ? answer(taken, order.returned(), timings, false) : parameters(taken, copy, timings, false);
+        } catch (RuntimeException e) {
+            if (copy != null) {
+                copy.release();
+            }
+            throw e;
+        }
+    }
+
+    private void step(StepBody body) {
+        Stepper.Outcome outcome;
+        try {
+            outcome = session.stepper().step(body.buffer().memory(), body.match().present());
+        } catch (ServiceException e) {
+            throw e;
+        } catch (RuntimeException | Error e) {
+            session.fail("step " + (session.step() + 1) + " broke off", e);
+            throw e;
+        }
+        if (outcome == Stepper.Outcome.REJECTED) {
+            var name = session.blueprint().tensors().get(session.stepper().nonFiniteTensor()).name();
+            throw new ServiceException(ErrorCode.NON_FINITE, "gradient " + name
+                    + " holds NaN or infinity and the session's non_finite is reject; step " + (session.step() + 1)
+                    + " was not taken");
+        }
+    }
+
+    private StepAnswer answer(LastStep step, Return returned, StepAnswer.Timings timings, boolean replayed) {
+        return switch (returned) {
+            case DELTA -> answer(step, timings, replayed, deltas(step), step.deltas().retain().releaseOnce());
+            case NONE -> answer(step, timings, replayed, NOTHING, () -> {});
+            case PARAMETERS -> {
+                checkParameters(returned);
+                yield parameters(step, spareBuffer(), timings, replayed);
+            }
+        };
+    }
+
+    private StepAnswer parameters(LastStep step, Lease copy, StepAnswer.Timings timings, boolean replayed) {
+        return answer(step, timings, replayed, parametersInto(copy.memory()), copy.releaseOnce());
+    }
+
+    private StepAnswer answer(
+            LastStep step, StepAnswer.Timings timings, boolean replayed, SafetensorsMessage message, Runnable release) {
+        return new StepAnswer(step.number(), step.lr(), step.gradNorm(), session.snapshots().durableStep(), replayed, timings,
+                message, release);
+    }
+
+    /// Copies the parameters, on the strand, into memory of a buffer's size.
+    SafetensorsMessage parametersInto(MemorySegment copy) {
+        long offset = 0;
+        for (var part : session.stepper().parameters()) {
+            MemorySegment.copy(part.data(), 0, copy, offset, part.data().byteSize());
+            offset += part.data().byteSize();
+        }
+        return whole(copy);
+    }
+
+    private SafetensorsMessage deltas(LastStep step) {
+        if (step.match().missing() == 0) {
+            return whole(step.deltas().memory());
+        }
+        var parts = new ArrayList<Part>();
+        for (var place : gradients.places()) {
+            if (step.match().present().get(place.index())) {
+                parts.add(new Part(place.key(), place.dtype(), place.shape(), place.in(step.deltas().memory())));
+            }
+        }
+        return SafetensorsMessage.of(parts, Map.of());
+    }
+
+    /// Every tensor in layout order: one header for all such answers, and one segment.
+    private SafetensorsMessage whole(MemorySegment flat) {
+        return new SafetensorsMessage(header, List.of(flat.asSlice(0, gradients.byteCount())));
+    }
+
+    /// Memory for a body. When there is none, the last answer makes room if this body shows that it arrived.
+    private Lease buffer(StepOrder order) {
+        try {
+            return session.buffers().take();
+        } catch (ServiceException e) {
+            var before = last.get();
+            boolean arrived = before != null
+                    && (order.number().isEmpty() || order.number().getAsLong() == before.number() + 1);
+            if (arrived && last.compareAndSet(before, null)) {
+                release(before);
+                return spareBuffer();
+            }
+            throw Resources.forNow(e);
+        }
+    }
+
+    /// A buffer for something that leaves the last answer where it is.
+    Lease spareBuffer() {
+        try {
+            return session.buffers().take();
+        } catch (ServiceException e) {
+            throw Resources.forNow(e);
+        }
+    }
+
+    private void checkLength(long contentLength) {
+        long limit = LENGTH_BYTES + headers.limitBytes() + gradients.byteCount();
+        if (contentLength != SafetensorsReceiver.UNKNOWN_LENGTH && contentLength > limit) {
+            throw new ServiceException(ErrorCode.BODY_TOO_LARGE, "the body has " + contentLength
+                    + " bytes, a step of this session has at most " + limit);
+        }
+    }
+
+    /// Refuses a number that no body under way can make right.
+    private void checkNumber(StepOrder order) {
+        if (order.number().isEmpty()) {
+            return;
+        }
+        long number = order.number().getAsLong();
+        int before = underWay.get();
+        long current = session.step();
+        var taken = last.get();
+        boolean replayable = taken != null && number == taken.number();
+        boolean next = number > current && number <= current + 1 + before;
+        boolean racing = before > 0 && number == current;
+        if (!replayable && !next && !racing) {
+            throw mismatch(number, current);
+        }
+    }
+
+    private void checkParameters(Return returned) {
+        if (session.hasParameters()) {
+            return;
+        }
+        if (session.needsParameters() || returned == Return.PARAMETERS) {
+            throw new ServiceException(ErrorCode.PARAMETERS_MISSING, "session " + session.id()
+                    + (returned == Return.PARAMETERS ? " cannot return parameters: none were uploaded"
+                            : " has an optimizer that reads parameter values: upload them before the first step"));
+        }
+    }
+
+    private ServiceException mismatch(long number, long current) {
+        long durable = session.snapshots().durableStep();
+        return new ServiceException(ErrorCode.STEP_MISMATCH, "step " + number + " was asked for, the session is at step "
+                + current + " and takes " + (current + 1) + " next",
+                Map.of("current_step", current, "durable_step", durable));
+    }
+
+    private static void release(@Nullable LastStep step) {
+        if (step != null) {
+            step.deltas().release();
+        }
+    }
+}

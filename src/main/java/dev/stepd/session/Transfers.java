@@ -1,0 +1,119 @@
+package dev.stepd.session;
+
+import dev.stepd.error.ErrorCode;
+import dev.stepd.error.ServiceException;
+import dev.stepd.session.Session.Download;
+import dev.stepd.session.Session.Status;
+import dev.stepd.tensor.SafetensorsHeader;
+import dev.stepd.tensor.SafetensorsMessage;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletionStage;
+
+/// Parameters and state of one session, in and out, whole.
+final class Transfers {
+    private final LiveSession session;
+    private final Expected parameters;
+    private final Expected slots;
+
+    Transfers(LiveSession session) {
+        this.session = session;
+        parameters = Expected.like("parameter", session.stepper().parameters());
+        slots = Expected.like("slot", session.stepper().slots());
+    }
+
+    Incoming<Status> receiveParameters(long contentLength) {
+        return Upload.begin(session, parameters, new Upload.Effect() {
+            @Override
+            public void check(SafetensorsHeader header, Expected.Match match) {
+                parameters.requireAll(match, "");
+            }
+
+            @Override
+            public CompletionStage<Status> apply(Expected.Match match, MemorySegment received) {
+                for (var part : parameters.parts(received)) {
+                    FiniteCheck.require("parameter " + part.key(), part.data());
+                }
+                Copying.scatter(parameters.destinations(match, received), session.stepper().parameters());
+                session.stepper().parametersLoaded();
+                return stored();
+            }
+        }, contentLength);
+    }
+
+    Incoming<Status> receiveState(long contentLength) {
+        return Upload.begin(session, slots, new Upload.Effect() {
+            @Override
+            public void check(SafetensorsHeader header, Expected.Match match) {
+                StateMetadata.read(header.metadata(), session.tensorNames().size());
+                if (session.step() != 0) {
+                    slots.requireAll(match, "; only before the first step may some be left out");
+                }
+            }
+
+            @Override
+            public CompletionStage<Status> apply(Expected.Match match, MemorySegment received) {
+                if (session.stepper().step() != 0) {
+                    slots.requireAll(match, "; only before the first step may some be left out");
+                }
+                var steps = StateMetadata.read(match.header().metadata(), session.tensorNames().size());
+                Copying.scatter(slots.destinations(match, received), session.stepper().slots());
+                steps.ifPresent(at -> session.stepper().resumeAt(at.step(), at.tensorSteps()));
+                session.steps().forget();
+                return stored();
+            }
+        }, contentLength);
+    }
+
+    CompletionStage<Download> parameters() {
+        return session.ask(() -> {
+            if (!session.stepper().hasParameters()) {
+                throw new ServiceException(ErrorCode.PARAMETERS_MISSING,
+                        "session " + session.id() + " has no parameter values: none were uploaded");
+            }
+            var copy = session.steps().spareBuffer();
+            return new Download(session.step(), session.steps().parametersInto(copy.memory()), copy.releaseOnce());
+        });
+    }
+
+    CompletionStage<Download> state() {
+        return session.ask(() -> {
+            var copy = session.resources().spare(slots.byteCount(), "a copy of the state of session " + session.id());
+            var stepper = session.stepper();
+            Copying.gather(stepper.slots(), copy.memory());
+            var header = new SafetensorsHeader(slots.header().entries(),
+                    StateMetadata.write(stepper.step(), stepper.tensorSteps()));
+            var data = copy.memory().asSlice(0, slots.byteCount());
+            return new Download(stepper.step(), new SafetensorsMessage(header.framed(), List.of(data)), copy.releaseOnce());
+        });
+    }
+
+    CompletionStage<Session.Digest> digest() {
+        return session.ask(() -> {
+            var stepper = session.stepper();
+            var parts = StateDigest.canonical(session.tensorNames(),
+                    stepper.hasParameters() ? stepper.parameters() : List.of(), stepper.slots());
+            return new Session.Digest(stepper.step(), StateDigest.of(stepper.step(), stepper.tensorSteps(), parts));
+        });
+    }
+
+    /// Replaces the fields of the description that `changes` names.
+    CompletionStage<Status> patch(Map<String, Object> changes) {
+        return session.askStage(() -> {
+            var merged = DescriptionPatch.apply(session.status().description(), changes);
+            var next = SessionDescription.parse(merged);
+            var before = session.programHash();
+            session.reconfigure(next);
+            var stored = before.equals(session.programHash())
+                    ? session.snapshots().storeRow()
+                    : session.snapshots().storeIfDurable();
+            return stored.thenApply(nothing -> session.status());
+        });
+    }
+
+    private CompletionStage<Status> stored() {
+        session.changed();
+        return session.snapshots().storeIfDurable().thenApply(nothing -> session.status());
+    }
+}

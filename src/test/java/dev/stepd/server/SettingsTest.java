@@ -1,0 +1,93 @@
+package dev.stepd.server;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.micronaut.context.ApplicationContext;
+import io.micronaut.context.env.PropertySource;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.Test;
+
+/// Every setting has one default and one name in each of its three forms.
+class SettingsTest {
+    private static final Map<String, String> GIVEN = Map.of(
+            "host", "127.0.0.2", "port", "9000", "allow-remote", "true", "data", "elsewhere", "memory", "3GB",
+            "bytes-in-flight", "5MB", "header-limit", "6KB", "session-limit", "7", "drain-timeout", "8s");
+    private static final ServerSettings EXPECTED = new ServerSettings(
+            "127.0.0.2", 9000, true, Path.of("elsewhere"), 3L << 30, 5L << 20, 6L << 10, 7, Duration.ofSeconds(8));
+
+    @Test
+    void defaults() {
+        try (var context = ApplicationContext.run()) {
+            assertThat(context.getBean(ServerSettings.class)).isEqualTo(new ServerSettings(
+                    "127.0.0.1", 8080, false, Path.of("data"), null, null, 8 << 20, 10_000, Duration.ofSeconds(30)));
+        }
+    }
+
+    @Test
+    void keysOfFilesMapToEverySetting() {
+        var keys = GIVEN.entrySet().stream().collect(Collectors.toMap(e -> "stepd." + e.getKey(), e -> (Object) e.getValue()));
+        try (var context = ApplicationContext.run(keys)) {
+            assertThat(context.getBean(ServerSettings.class)).isEqualTo(EXPECTED);
+        }
+    }
+
+    @Test
+    void flagsMapToEverySetting() {
+        var flags = GIVEN.entrySet().stream().map(e -> "--" + e.getKey() + "=" + e.getValue()).toList();
+        try (var context = ApplicationContext.run(Arguments.settings(flags))) {
+            assertThat(context.getBean(ServerSettings.class)).isEqualTo(EXPECTED);
+        }
+    }
+
+    @Test
+    void variablesMapToEverySetting() {
+        var variables = GIVEN.entrySet().stream().collect(Collectors.toMap(
+                e -> "STEPD_" + e.getKey().toUpperCase().replace('-', '_'), e -> (Object) e.getValue()));
+        var source = PropertySource.of("variables", variables, PropertySource.PropertyConvention.ENVIRONMENT_VARIABLE);
+        try (var context = ApplicationContext.builder().propertySources(source).start()) {
+            assertThat(context.getBean(ServerSettings.class)).isEqualTo(EXPECTED);
+        }
+    }
+
+    @Test
+    void memoryIsThreeQuartersOfTheMachineUnlessSaid() {
+        var settings = new ServerSettings("h", 0, false, Path.of("d"), null, null, 1, 1, Duration.ZERO);
+        assertThat(settings.memoryBytes()).isGreaterThan(1 << 20);
+        assertThat(settings.bytesInFlightMax()).isEqualTo(settings.memoryBytes() / 4);
+    }
+
+    @Test
+    void listeningBeyondLoopbackMustBeMeant() {
+        assertThatThrownBy(() -> Server.start(Map.of("stepd.host", "0.0.0.0", "stepd.port", "0", "stepd.data", "target/remote")))
+                .isInstanceOf(UsageException.class)
+                .hasMessageContaining("--host 0.0.0.0").hasMessageContaining("--allow-remote");
+    }
+
+    @Test
+    void valueThatIsNoneIsNamed() {
+        assertThatThrownBy(() -> Server.start(Map.of("stepd.port", "many")))
+                .isInstanceOf(UsageException.class).hasMessageContaining("port").hasMessageContaining("many");
+    }
+
+    @Test
+    void flagThatDoesNotExistIsNamedWithTheNearest() {
+        assertThatThrownBy(() -> Arguments.settings(List.of("--prot", "1")))
+                .isInstanceOf(UsageException.class).hasMessageContaining("--prot").hasMessageContaining("\"--port\"");
+    }
+
+    @Test
+    void flagWithoutItsValueIsNamed() {
+        assertThatThrownBy(() -> Arguments.settings(List.of("--port")))
+                .isInstanceOf(UsageException.class).hasMessageContaining("--port N");
+    }
+
+    @Test
+    void helpNamesEverySetting() {
+        assertThat(GIVEN.keySet()).allSatisfy(key -> assertThat(Arguments.help()).contains("--" + key + " "));
+    }
+}

@@ -1,0 +1,187 @@
+package dev.stepd.store;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.stepd.error.ErrorCode;
+import dev.stepd.error.ServiceException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/// What every [SnapshotStore] must do. A subclass says how to open one.
+public abstract class SnapshotStoreConformance {
+    private static final Instant CREATED = Instant.parse("2026-01-02T03:04:05.678Z");
+
+    @TempDir
+    Path folder;
+
+    private SnapshotStore store;
+    private Arena arena;
+
+    /// Opens the store kept in `folder`, with whatever it holds.
+    protected abstract SnapshotStore open(Path folder);
+
+    @BeforeEach
+    void openStore() {
+        store = open(folder);
+        arena = Arena.ofShared();
+    }
+
+    @AfterEach
+    void closeStore() {
+        store.close();
+        arena.close();
+    }
+
+    public static StoredSession session(String id) {
+        return new StoredSession(id, "modèle 层", "{\"optimizer\":\"" + "x".repeat(5000) + "\"}", "sha256:1", CREATED);
+    }
+
+    public static StoredSnapshot snapshot(String sessionId, String id, long step, long bytes) {
+        return new StoredSnapshot(id, sessionId, step, List.of(step, 0L), "sha256:1", "{\"w\":{}}",
+                StoredSnapshot.Origin.AUTOMATIC, bytes, "", CREATED.plusSeconds(step));
+    }
+
+    @Test
+    void keepsSessionsAcrossReopening() {
+        store.put(session("b"));
+        store.put(session("a"));
+        var renamed = new StoredSession("a", "other", "{}", "sha256:2", CREATED);
+        store.put(renamed);
+        reopen();
+        assertThat(store.sessions()).containsExactly(renamed, session("b"));
+    }
+
+    @ParameterizedTest
+    @ValueSource(longs = {0, 1, (4 << 20) - 1, 4 << 20, (4 << 20) + 1, (13 << 20) + 5})
+    void returnsTheBytesItWasGiven(long bytes) {
+        var data = random(bytes);
+        write(snapshot("s", "one", 3, bytes), data, 1 << 20);
+        reopen();
+        var found = store.snapshot("s", "one").orElseThrow();
+        assertThat(found.step()).isEqualTo(3);
+        assertThat(found.tensorSteps()).containsExactly(3L, 0L);
+        assertThat(found.digest()).isEqualTo("sha256:d");
+        assertThat(found.created()).isEqualTo(CREATED.plusSeconds(3));
+        assertThat(found.manifest()).isEqualTo("{\"w\":{}}");
+        var loaded = arena.allocate(bytes, 8);
+        store.read(found, loaded);
+        assertThat(loaded.mismatch(data)).isEqualTo(-1);
+    }
+
+    @Test
+    void listsCompleteSnapshotsOldestFirst() {
+        write(snapshot("s", "later", 9, 10), random(10), 3);
+        write(snapshot("s", "earlier", 2, 10), random(10), 3);
+        write(snapshot("other", "foreign", 1, 10), random(10), 3);
+        assertThat(store.snapshots("s")).extracting(StoredSnapshot::id).containsExactly("earlier", "later");
+        assertThat(store.snapshot("s", "foreign")).isEmpty();
+        assertThat(store.snapshots("nobody")).isEmpty();
+    }
+
+    @Test
+    void hidesASnapshotUntilItIsComplete() {
+        var bytes = random(5 << 20);
+        try (var writing = store.write(session("s"), snapshot("s", "one", 1, bytes.byteSize()))) {
+            writing.write(bytes);
+            assertThat(store.snapshots("s")).isEmpty();
+            assertThat(store.snapshot("s", "one")).isEmpty();
+            writing.complete("sha256:d");
+            assertThat(store.snapshots("s")).hasSize(1);
+        }
+        assertThat(store.snapshots("s")).hasSize(1);
+    }
+
+    @Test
+    void leavesNothingOfAnAbandonedSnapshot() {
+        try (var writing = store.write(session("s"), snapshot("s", "one", 1, 5 << 20))) {
+            writing.write(random(1 << 20));
+        }
+        assertThat(store.snapshots("s")).isEmpty();
+        write(snapshot("s", "one", 1, 10), random(10), 10);
+        assertThat(store.snapshots("s")).hasSize(1);
+    }
+
+    @Test
+    void takesTheSessionsRowWithTheSnapshot() {
+        store.put(session("s"));
+        var changed = new StoredSession("s", "changed", "{\"lr\":2}", "sha256:2", CREATED);
+        try (var writing = store.write(changed, snapshot("s", "one", 1, 0))) {
+            assertThat(store.sessions()).containsExactly(session("s"));
+            writing.complete("sha256:d");
+        }
+        assertThat(store.sessions()).containsExactly(changed);
+    }
+
+    @Test
+    void deletesASessionWithItsSnapshots() {
+        write(snapshot("s", "one", 1, 10), random(10), 10);
+        write(snapshot("t", "two", 1, 10), random(10), 10);
+        store.deleteSession("s");
+        store.deleteSession("unknown");
+        assertThat(store.sessions()).extracting(StoredSession::id).containsExactly("t");
+        assertThat(store.snapshots("s")).isEmpty();
+        assertThat(store.snapshots("t")).hasSize(1);
+    }
+
+    @Test
+    void deletesOneSnapshot() {
+        write(snapshot("s", "one", 1, 10), random(10), 10);
+        write(snapshot("s", "two", 2, 10), random(10), 10);
+        store.deleteSnapshot("s", "one");
+        store.deleteSnapshot("t", "two");
+        assertThat(store.snapshots("s")).extracting(StoredSnapshot::id).containsExactly("two");
+    }
+
+    @Test
+    void refusesToReadWhatIsNotThere() {
+        var gone = snapshot("s", "gone", 1, 10);
+        assertThatThrownBy(() -> store.read(gone, arena.allocate(10)))
+                .isInstanceOfSatisfying(ServiceException.class, e -> assertThat(e.code()).isEqualTo(ErrorCode.CONFLICT))
+                .hasMessage("snapshot gone is damaged: chunk 0 is missing");
+        write(snapshot("s", "one", 1, 10), random(10), 10);
+        assertThatThrownBy(() -> store.read(store.snapshot("s", "one").orElseThrow(), arena.allocate(9)))
+                .hasMessageContaining("chunk 0 has 10 bytes");
+    }
+
+    @Test
+    void refusesMoreOrFewerBytesThanAnnounced() {
+        try (var writing = store.write(session("s"), snapshot("s", "one", 1, 10))) {
+            assertThatThrownBy(() -> writing.write(random(11))).isInstanceOf(IllegalStateException.class);
+            assertThatThrownBy(() -> writing.complete("sha256:d")).isInstanceOf(IllegalStateException.class);
+        }
+        assertThat(store.snapshots("s")).isEmpty();
+    }
+
+    private void write(StoredSnapshot snapshot, MemorySegment data, long piece) {
+        try (var writing = store.write(session(snapshot.sessionId()), snapshot)) {
+            for (long at = 0; at < data.byteSize(); at += piece) {
+                writing.write(data.asSlice(at, Math.min(piece, data.byteSize() - at)));
+            }
+            writing.complete("sha256:d");
+        }
+    }
+
+    private MemorySegment random(long bytes) {
+        var data = new byte[(int) bytes];
+        new java.util.Random(bytes).nextBytes(data);
+        var segment = arena.allocate(bytes, 8);
+        MemorySegment.copy(data, 0, segment, ValueLayout.JAVA_BYTE, 0, data.length);
+        return segment;
+    }
+
+    private void reopen() {
+        store.close();
+        store = open(folder);
+    }
+}
