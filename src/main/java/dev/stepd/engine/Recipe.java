@@ -27,11 +27,13 @@ public final class Recipe {
     private final Settings settings;
     private final Clip clip;
     private final Program bare;
+    private final boolean readsParameters;
 
     public Recipe(Settings settings, Clip clip) {
         this.settings = settings;
         this.clip = clip;
         this.bare = step(false);
+        this.readsParameters = bare.reads().contains(Inputs.param(ELEMENT));
     }
 
     static Recipe of(Engine.Blueprint blueprint) {
@@ -69,7 +71,7 @@ public final class Recipe {
     }
 
     boolean readsParameters() {
-        return bare.reads().contains(Inputs.param(ELEMENT));
+        return readsParameters;
     }
 
     /// The slots this configuration keeps, in the order the rule names them.

@@ -34,6 +34,7 @@ public final class Stepper implements AutoCloseable {
     private final Layout layout;
     private final Domain domain;
     private final Arrays arrays;
+    private final MemorySegment gradNorm;
     private final Variant measure;
     private final long[] tensorSteps;
     private final BitSet lastPresent = new BitSet();
@@ -57,6 +58,7 @@ public final class Stepper implements AutoCloseable {
         this.tensorSteps = new long[layout.places().size()];
         this.hyper = new double[recipe.settings().numberNames().size()];
         this.arrays = new Arrays(layout, domain, recipe.slots(), device.memory());
+        this.gradNorm = arrays.of(Clip.GRAD_NORM);
         try {
             arrays.initialize(this::hyperparameters);
             this.measure = new Variant(Recipe.measurePlan(), List.of(), device, domain, arrays.segments());
@@ -179,7 +181,7 @@ public final class Stepper implements AutoCloseable {
             lastPresent.or(present);
         }
         measure.run(spans, gradients);
-        lastGradNorm = arrays.of(Clip.GRAD_NORM).get(ValueLayout.JAVA_DOUBLE, 0);
+        lastGradNorm = gradNorm.get(ValueLayout.JAVA_DOUBLE, 0);
         if (!Double.isFinite(lastGradNorm) && nonFinite != Engine.NonFinite.PROPAGATE) {
             return refuse(gradients);
         }

@@ -16,6 +16,7 @@ import org.jspecify.annotations.Nullable;
 public final class Settings {
     private final Rule rule;
     private final List<Hyperparameter.Real> reals;
+    private final List<String> numberNames;
     private final Map<String, Boolean> flags;
     private final Map<String, String> choices;
     /// The numbers by group, in the order of `reals`; group 0 is the default.
@@ -29,6 +30,7 @@ public final class Settings {
                 .filter(Hyperparameter.Real.class::isInstance)
                 .map(Hyperparameter.Real.class::cast)
                 .toList();
+        numberNames = reals.stream().map(Hyperparameter.Real::name).toList();
         flags = new LinkedHashMap<>();
         choices = new LinkedHashMap<>();
         numbers = new double[groups.size() + 1][];
@@ -173,7 +175,7 @@ public final class Settings {
 
     /// The numbers' names, in the order of [#values].
     public List<String> numberNames() {
-        return reals.stream().map(Hyperparameter.Real::name).toList();
+        return numberNames;
     }
 
     /// Writes the numbers of a group as they are at a step.

@@ -252,8 +252,7 @@ final class KernelClass {
                     return;
                 }
                 if (node instanceof Expr.Read(Buffer buffer)) {
-                    at(inputs.get(buffer), buffer.storage());
-                    vectors.load(buffer.storage());
+                    vectors.load(buffer.storage(), () -> at(inputs.get(buffer), buffer.storage()));
                 } else {
                     vectors.operation(node, operand -> code.aload(locals.get(operand)));
                 }
@@ -267,28 +266,25 @@ final class KernelClass {
             }
 
             void write(Stage.Write write, int address) {
-                var type = write.value().type();
-                if (masked) {
-                    mask(type);
-                }
                 code.aload(locals.get(write.value()));
-                at(address, type);
+                store(write.value().type(), address);
+            }
+
+            private void store(Type type, int address) {
                 if (masked) {
-                    code.aload(masks.get(type));
+                    vectors.store(type, () -> at(address, type), mask(type));
+                } else {
+                    vectors.store(type, () -> at(address, type));
                 }
-                vectors.store(type, masked);
             }
 
             /// Masked, the accumulator keeps the lanes past the end.
             void accumulate(Stage.Fold fold, int accumulator) {
-                if (masked) {
-                    mask(Type.F64);
-                    code.aload(accumulator);
-                }
                 code.aload(accumulator).aload(locals.get(fold.value()));
                 vectors.join(fold.op());
                 if (masked) {
-                    code.aload(masks.get(Type.F64));
+                    int joined = local(TypeKind.REFERENCE);
+                    code.astore(joined).aload(accumulator).aload(joined).aload(mask(Type.F64));
                     vectors.blend(Type.F64);
                 }
                 code.astore(accumulator);
@@ -296,18 +292,10 @@ final class KernelClass {
 
             /// Column accumulators lie in memory, side by side as the columns do.
             void join(Stage.Fold fold, int address) {
-                if (masked) {
-                    mask(Type.F64);
-                }
-                at(address, Type.F64);
-                vectors.load(Type.F64);
+                vectors.load(Type.F64, () -> at(address, Type.F64));
                 code.aload(locals.get(fold.value()));
                 vectors.join(fold.op());
-                at(address, Type.F64);
-                if (masked) {
-                    code.aload(masks.get(Type.F64));
-                }
-                vectors.store(Type.F64, masked);
+                store(Type.F64, address);
             }
 
             /// The address of this part's first value: `base + (index + part * lanes) * bytes`.
@@ -318,15 +306,16 @@ final class KernelClass {
                 }
             }
 
-            private void mask(Type type) {
-                if (!masks.containsKey(type)) {
-                    vectors.species(type);
+            /// The local with the mask of the lanes before the end.
+            private int mask(Type type) {
+                return masks.computeIfAbsent(type, t -> {
+                    vectors.species(t);
                     code.lload(index).loadConstant((long) part * lanes).ladd().lload(COUNT);
                     vectors.indexInRange();
                     int local = local(TypeKind.REFERENCE);
                     code.astore(local);
-                    masks.put(type, local);
-                }
+                    return local;
+                });
             }
         }
     }

@@ -7,7 +7,6 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import jdk.incubator.vector.DoubleVector;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorSpecies;
@@ -16,9 +15,9 @@ import jdk.incubator.vector.VectorSpecies;
 /// the compiler can see. Public for the generated classes' sake only.
 public final class Lanes {
     /// All memory. Kernels address absolutely: bounds are checked once a launch, where arrays are bound, not at each load.
-    private static final MemorySegment ALL = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
+    public static final MemorySegment ALL = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
 
-    private static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;
+    public static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;
 
     public static final VectorSpecies<Float> F32X2 = species(float.class, 2);
     public static final VectorSpecies<Float> F32X4 = species(float.class, 4);
@@ -52,36 +51,12 @@ public final class Lanes {
         return type + "X" + lanes;
     }
 
-    public static FloatVector load(VectorSpecies<Float> species, long address) {
-        return FloatVector.fromMemorySegment(species, ALL, address, LE);
-    }
-
-    public static DoubleVector loadDouble(VectorSpecies<Double> species, long address) {
-        return DoubleVector.fromMemorySegment(species, ALL, address, LE);
-    }
-
     public static float getFloat(long address) {
         return ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, address);
     }
 
     public static double getDouble(long address) {
         return ALL.get(ValueLayout.JAVA_DOUBLE_UNALIGNED, address);
-    }
-
-    public static void store(FloatVector vector, long address) {
-        vector.intoMemorySegment(ALL, address, LE);
-    }
-
-    public static void store(DoubleVector vector, long address) {
-        vector.intoMemorySegment(ALL, address, LE);
-    }
-
-    public static void store(FloatVector vector, long address, VectorMask<Float> mask) {
-        vector.intoMemorySegment(ALL, address, LE, mask);
-    }
-
-    public static void store(DoubleVector vector, long address, VectorMask<Double> mask) {
-        vector.intoMemorySegment(ALL, address, LE, mask);
     }
 
     /// `a >= b || isNaN(a) ? a : b`, lane by lane, as [dev.stepd.expr.ReduceOp#MAX] joins.

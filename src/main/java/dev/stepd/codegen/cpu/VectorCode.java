@@ -13,6 +13,9 @@ import java.lang.constant.MethodTypeDesc;
 import java.util.function.Consumer;
 
 /// One Vector API call for each operation of the language, at a fixed number of lanes.
+///
+/// The calls of a loop are the API's own, nothing in between: its methods are always inlined, while a method of ours would be
+/// subject to the compiler's limits, and one that stays a call makes objects of all the vectors alive across it.
 final class VectorCode {
     private static final String API = "jdk.incubator.vector.";
     private static final ClassDesc LANES = ClassDesc.of("dev.stepd.codegen.cpu.Lanes");
@@ -20,6 +23,8 @@ final class VectorCode {
     private static final ClassDesc MASK = ClassDesc.of(API + "VectorMask");
     private static final ClassDesc SPECIES = ClassDesc.of(API + "VectorSpecies");
     private static final ClassDesc OPERATORS = ClassDesc.of(API + "VectorOperators");
+    private static final ClassDesc SEGMENT = ClassDesc.of("java.lang.foreign.MemorySegment");
+    private static final ClassDesc BYTE_ORDER = ClassDesc.of("java.nio.ByteOrder");
     private static final ClassDesc BINARY = OPERATORS.nested("Binary");
     private static final ClassDesc COMPARISON = OPERATORS.nested("Comparison");
     private static final ClassDesc CONVERSION = OPERATORS.nested("Conversion");
@@ -168,21 +173,40 @@ final class VectorCode {
         code.invokestatic(vector(type), "broadcast", method);
     }
 
-    /// With an address on the stack.
-    void load(Type type) {
-        // The species belongs below the address.
-        var name = type == Type.F32 ? "load" : "loadDouble";
+    /// Loads from the address that `push` pushes.
+    void load(Type type, Runnable push) {
         species(type);
-        code.dup_x2().pop();
-        code.invokestatic(LANES, name, MethodTypeDesc.of(vector(type), SPECIES, ConstantDescs.CD_long));
+        memory();
+        push.run();
+        order();
+        code.invokestatic(vector(type), "fromMemorySegment",
+                MethodTypeDesc.of(vector(type), SPECIES, SEGMENT, ConstantDescs.CD_long, BYTE_ORDER));
     }
 
-    /// With a vector, an address and, when masked, a mask on the stack.
-    void store(Type type, boolean masked) {
-        var method = masked
-                ? MethodTypeDesc.of(ConstantDescs.CD_void, vector(type), ConstantDescs.CD_long, MASK)
-                : MethodTypeDesc.of(ConstantDescs.CD_void, vector(type), ConstantDescs.CD_long);
-        code.invokestatic(LANES, "store", method);
+    /// With a vector on the stack: stores it at the address that `push` pushes.
+    void store(Type type, Runnable push) {
+        memory();
+        push.run();
+        order();
+        code.invokevirtual(vector(type), "intoMemorySegment",
+                MethodTypeDesc.of(ConstantDescs.CD_void, SEGMENT, ConstantDescs.CD_long, BYTE_ORDER));
+    }
+
+    /// The same for the lanes that are set in the mask in a local.
+    void store(Type type, Runnable push, int mask) {
+        memory();
+        push.run();
+        order();
+        code.aload(mask).invokevirtual(vector(type), "intoMemorySegment",
+                MethodTypeDesc.of(ConstantDescs.CD_void, SEGMENT, ConstantDescs.CD_long, BYTE_ORDER, MASK));
+    }
+
+    private void memory() {
+        code.getstatic(LANES, "ALL", SEGMENT);
+    }
+
+    private void order() {
+        code.getstatic(LANES, "LE", BYTE_ORDER);
     }
 
     /// With a vector and an address on the stack.

@@ -9,6 +9,7 @@ import dev.stepd.expr.Scope;
 import dev.stepd.expr.Type;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -27,6 +28,8 @@ public final class Planner {
     private final List<Plan.HostValue> hosts = new ArrayList<>();
     private final Map<Expr, Buffer> hostBuffers = new IdentityHashMap<>();
     private final Map<Expr, Buffer> temps = new IdentityHashMap<>();
+    /// By the scope of the pass: values as it computes them, each once however many outputs need it.
+    private final Map<Scope, Map<Expr, Expr>> lowered = new HashMap<>();
     private final Map<Expr, Expr> flags = new IdentityHashMap<>();
     private final Map<Buffer, Integer> depths = new LinkedHashMap<>();
     private final Map<Slot, List<Stage.Output>> passes = new LinkedHashMap<>();
@@ -46,7 +49,7 @@ public final class Planner {
                 .toList();
         for (var assignment : finestFirst) {
             var scope = assignment.target().scope();
-            var value = inPass(assignment.value(), scope, new IdentityHashMap<>());
+            var value = inPass(assignment.value(), scope);
             writes.computeIfAbsent(scope, _ -> new ArrayList<>()).add(new Stage.Write(assignment.target(), value));
         }
         var stages = new ArrayList<Stage>();
@@ -65,16 +68,17 @@ public final class Planner {
     }
 
     /// The value as a pass over `scope` computes it.
-    private Expr inPass(Expr node, Scope scope, Map<Expr, Expr> done) {
+    private Expr inPass(Expr node, Scope scope) {
+        var done = lowered.computeIfAbsent(scope, _ -> new IdentityHashMap<>());
         var known = done.get(node);
         if (known == null) {
-            known = lower(node, scope, done);
+            known = lower(node, scope);
             done.put(node, known);
         }
         return known;
     }
 
-    private Expr lower(Expr node, Scope scope, Map<Expr, Expr> done) {
+    private Expr lower(Expr node, Scope scope) {
         if (node.operands().isEmpty() && !node.host() || node instanceof Expr.Const) {
             return node;
         }
@@ -85,24 +89,24 @@ public final class Planner {
             return new Expr.Read(temp(reduce));
         }
         if (node instanceof Expr.Convert(Type type, Expr x)) {
-            return inPass(x, scope, done).as(type);
+            return inPass(x, scope).as(type);
         }
         if (node.scope().coarserThan(scope)) {
             return new Expr.Read(temp(node));
         }
         if (node instanceof Expr.Select(Expr condition, Expr then, Expr otherwise)
                 && condition.scope().coarserThan(scope)) {
-            var test = flag(condition, then.type(), scope, done);
-            return new Expr.Select(test, inPass(then, scope, done), inPass(otherwise, scope, done));
+            var test = flag(condition, then.type(), scope);
+            return new Expr.Select(test, inPass(then, scope), inPass(otherwise, scope));
         }
-        return node.with(node.operands().stream().map(operand -> inPass(operand, scope, done)).toList());
+        return node.with(node.operands().stream().map(operand -> inPass(operand, scope)).toList());
     }
 
     /// A coarser condition: booleans are not stored, so it arrives as 0 or 1.
-    private Expr flag(Expr condition, Type type, Scope scope, Map<Expr, Expr> done) {
+    private Expr flag(Expr condition, Type type, Scope scope) {
         var one = Expr.constant(1);
         var number = flags.computeIfAbsent(condition, c -> new Expr.Select(c, one, Expr.constant(0)));
-        return Expr.compare(CompareOp.EQ, inPass(number, scope, done).as(type), one);
+        return Expr.compare(CompareOp.EQ, inPass(number, scope).as(type), one);
     }
 
     private Buffer host(Expr node) {
@@ -115,7 +119,7 @@ public final class Planner {
     }
 
     private Buffer map(Expr node) {
-        var value = inPass(node, node.scope(), new IdentityHashMap<>());
+        var value = inPass(node, node.scope());
         return define(node, node.scope(), value, new Buffer(Buffer.Kind.TEMP, name(), node.scope(), node.type()));
     }
 
@@ -131,7 +135,7 @@ public final class Planner {
         // Values of tensors are stored before they are folded, so that an absent tensor's place can hold the identity.
         var value = from.equals(Scope.TENSOR)
                 ? new Expr.Read(temp(reduce.x()))
-                : inPass(reduce.x(), from, new IdentityHashMap<>());
+                : inPass(reduce.x(), from);
         return define(reduce, from, value, new Buffer(Buffer.Kind.TEMP, name(), reduce.over(), Type.F64));
     }
 
