@@ -25,6 +25,7 @@ public final class Stepd {
         try {
             switch (command) {
                 case "serve" -> Server.start(Arguments.settings(rest)).endOnSignal().announce(out);
+                case "explain" -> Explain.run(rest, out);
                 case "demo" -> {
                     return demo(rest, out, err);
                 }

@@ -1,0 +1,112 @@
+package dev.stepd.server;
+
+import dev.stepd.codegen.cpu.KernelCompiler;
+import dev.stepd.codegen.cpu.Listing;
+import dev.stepd.engine.Recipe;
+import dev.stepd.error.ServiceException;
+import dev.stepd.expr.Printer;
+import dev.stepd.expr.rewrite.ChooseByHost;
+import dev.stepd.expr.rewrite.Rewrites;
+import dev.stepd.rule.Clip;
+import dev.stepd.rule.Settings;
+import java.io.PrintStream;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/// `stepd explain OPTIMIZER [name=value ...] [--interpreted | --cpu]`: what becomes of a rule on its way to a kernel.
+///
+/// Without a flag everything is shown; `--interpreted` ends at the program the interpreter runs, `--cpu` shows the generated
+/// code alone.
+final class Explain {
+    private final Recipe recipe;
+    private final PrintStream out;
+
+    private Explain(Recipe recipe, PrintStream out) {
+        this.recipe = recipe;
+        this.out = out;
+    }
+
+    /// @throws UsageException when the optimizer or a setting of it is not one
+    static void run(List<String> arguments, PrintStream out) {
+        var flags = arguments.stream().filter(a -> a.startsWith("--")).toList();
+        var words = arguments.stream().filter(a -> !a.startsWith("--")).toList();
+        var unknown = flags.stream().filter(f -> !List.of("--interpreted", "--cpu").contains(f)).findFirst();
+        if (words.isEmpty() || unknown.isPresent() || flags.size() > 1) {
+            throw new UsageException("explain takes an optimizer, settings as name=value, and --interpreted or --cpu");
+        }
+        try {
+            var recipe = new Recipe(Settings.read(optimizer(words), List.of(), null), new Clip.None());
+            new Explain(recipe, out).print(flags);
+        } catch (ServiceException e) {
+            throw new UsageException(e.getMessage());
+        }
+    }
+
+    private static Map<String, Object> optimizer(List<String> words) {
+        var optimizer = new LinkedHashMap<String, Object>();
+        optimizer.put("name", words.getFirst());
+        for (var word : words.subList(1, words.size())) {
+            int equals = word.indexOf('=');
+            if (equals < 1) {
+                throw new UsageException("explain: " + word + " is not name=value");
+            }
+            optimizer.put(word.substring(0, equals), value(word.substring(equals + 1)));
+        }
+        return optimizer;
+    }
+
+    private static Object value(String text) {
+        if (text.equals("true") || text.equals("false")) {
+            return Boolean.valueOf(text);
+        }
+        try {
+            return Double.valueOf(text);
+        } catch (NumberFormatException e) {
+            return text;
+        }
+    }
+
+    private void print(List<String> flags) {
+        var conditions = recipe.conditions();
+        if (!flags.contains("--cpu")) {
+            section("program, as the rule states it", recipe.step(true).toString());
+        }
+        for (long outcome = 0; outcome < 1L << conditions.size(); outcome++) {
+            var when = when(outcome);
+            if (!flags.contains("--cpu")) {
+                var decided = ChooseByHost.decided(recipe.step(true), outcome);
+                section("rewritten" + when, Rewrites.expand(decided).toString());
+            }
+            var plan = recipe.plan(true, outcome);
+            if (flags.isEmpty()) {
+                section("host values and stages" + when, plan.toString());
+            }
+            if (!flags.contains("--interpreted")) {
+                for (int i = 0; i < plan.stages().size(); i++) {
+                    var kernel = new KernelCompiler().bytes(plan.stages().get(i));
+                    section("stage " + i + " on the cpu" + when + ", " + kernel.length + " bytes of class file",
+                            Listing.of(kernel));
+                }
+            }
+        }
+    }
+
+    /// Which of the host's choices a program is for.
+    private String when(long outcome) {
+        var text = new StringBuilder();
+        for (int i = 0; i < recipe.conditions().size(); i++) {
+            boolean holds = (outcome >>> i & 1) != 0;
+            text.append(text.isEmpty() ? " when " : " and ")
+                    .append(holds ? "" : "not ")
+                    .append(Printer.print(recipe.conditions().get(i)));
+        }
+        return text.toString();
+    }
+
+    private void section(String title, String text) {
+        out.println("== " + title);
+        out.println(text.stripTrailing());
+        out.println();
+    }
+}
