@@ -95,6 +95,7 @@ final class Arguments {
     static String help() {
         var help = new StringBuilder("""
                 usage: stepd serve [flags]        runs the server
+                       stepd demo                 trains a classifier of digits through a server of its own
                        stepd explain OPTIMIZER    prints what an optimizer compiles to
 
                 """);
