@@ -136,7 +136,24 @@ public final class Planner {
         var value = from.equals(Scope.TENSOR)
                 ? new Expr.Read(temp(reduce.x()))
                 : inPass(reduce.x(), from);
-        return define(reduce, from, value, new Buffer(Buffer.Kind.TEMP, name(), reduce.over(), Type.F64));
+        if (!new Stage(from, List.of(fold(reduce, "", value))).foldsWholeRuns()) {
+            value = stored(reduce.x());
+        }
+        var output = fold(reduce, name(), value);
+        return define(reduce, from, value, output.target());
+    }
+
+    private static Stage.Fold fold(Expr.Reduce reduce, String name, Expr value) {
+        return new Stage.Fold(
+                reduce.op(), new Buffer(Buffer.Kind.TEMP, name, reduce.over(), Type.F64), value);
+    }
+
+    /// Element values as an array, in f32 if that is what they are: what they are made of changes within the runs of a
+    /// fold, such as rows' values in a fold over tensors.
+    private Expr stored(Expr node) {
+        return node instanceof Expr.Convert(Type type, Expr x)
+                ? new Expr.Read(temp(x)).as(type)
+                : new Expr.Read(temp(node));
     }
 
     private Buffer temp(Expr node) {
