@@ -124,4 +124,23 @@ class ScopesTest {
                 TENSORS,
                 World.Values.TAME);
     }
+
+    /// The sum and the largest of the same values of tensors: what stands for an absent tensor differs.
+    @ParameterizedTest
+    @MethodSource("shared")
+    void reducesTensorsInTwoWays(Scope over) {
+        var x = slot("t", Scope.TENSOR, Type.F64).times(2.0);
+        AGREEMENT.check(
+                new Program(List.of(
+                        write("sum", over, new Expr.Reduce(ReduceOp.SUM, over, x)),
+                        write("max", over, new Expr.Reduce(ReduceOp.MAX, over, x)),
+                        write("least", over, new Expr.Reduce(ReduceOp.MAX, over, x.negate()).negate()),
+                        write("x", Scope.ELEMENT, element().times(x)))),
+                TENSORS,
+                World.Values.TAME);
+    }
+
+    static List<Scope> shared() {
+        return List.of(Scope.SESSION, Scope.GROUP);
+    }
 }

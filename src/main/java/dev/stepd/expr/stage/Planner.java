@@ -5,6 +5,7 @@ import dev.stepd.expr.CompareOp;
 import dev.stepd.expr.Expr;
 import dev.stepd.expr.Legality;
 import dev.stepd.expr.Program;
+import dev.stepd.expr.ReduceOp;
 import dev.stepd.expr.Scope;
 import dev.stepd.expr.Type;
 import java.util.ArrayList;
@@ -25,12 +26,16 @@ public final class Planner {
     /// Passes that can be fused: same depth, same scope, same target of folding.
     private record Slot(int depth, Scope scope, boolean folds, Scope over) {}
 
+    /// Values of tensors that a reduction takes from an array.
+    private record Folded(Buffer stored, ReduceOp op) {}
+
     private final List<Plan.HostValue> hosts = new ArrayList<>();
     private final Map<Expr, Buffer> hostBuffers = new IdentityHashMap<>();
     private final Map<Expr, Buffer> temps = new IdentityHashMap<>();
     /// By the scope of the pass: values as it computes them, each once however many outputs need it.
     private final Map<Scope, Map<Expr, Expr>> lowered = new HashMap<>();
     private final Map<Expr, Expr> flags = new IdentityHashMap<>();
+    private final Map<Folded, Buffer> folded = new HashMap<>();
     private final Map<Buffer, Integer> depths = new LinkedHashMap<>();
     private final Map<Slot, List<Stage.Output>> passes = new LinkedHashMap<>();
 
@@ -132,15 +137,25 @@ public final class Planner {
             temps.put(reduce, buffer);
             return buffer;
         }
-        // Values of tensors are stored before they are folded, so that an absent tensor's place can hold the identity.
-        var value = from.equals(Scope.TENSOR)
-                ? new Expr.Read(temp(reduce.x()))
-                : inPass(reduce.x(), from);
+        var value = from.equals(Scope.TENSOR) ? ofTensors(reduce) : inPass(reduce.x(), from);
         if (!new Stage(from, List.of(fold(reduce, "", value))).foldsWholeRuns()) {
             value = stored(reduce.x());
         }
         var output = fold(reduce, name(), value);
         return define(reduce, from, value, output.target());
+    }
+
+    /// Values of tensors are stored before they are folded, so that an absent tensor's place can hold the identity: in an
+    /// array for each operation, since identities differ.
+    private Expr ofTensors(Expr.Reduce reduce) {
+        var stored = temp(reduce.x());
+        boolean first = folded.keySet().stream().noneMatch(f -> f.stored.equals(stored));
+        return new Expr.Read(folded.computeIfAbsent(new Folded(stored, reduce.op()), f -> first ? stored : copy(stored)));
+    }
+
+    private Buffer copy(Buffer stored) {
+        var read = new Expr.Read(stored);
+        return define(read, stored.scope(), read, new Buffer(Buffer.Kind.TEMP, name(), stored.scope(), stored.storage()));
     }
 
     private static Stage.Fold fold(Expr.Reduce reduce, String name, Expr value) {
