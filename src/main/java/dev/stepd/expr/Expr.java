@@ -208,7 +208,7 @@ public sealed interface Expr {
     /// `condition ? then : otherwise`. A condition the host knows selects the program instead of the value.
     record Select(Expr condition, Expr then, Expr otherwise) implements Expr {
         public Select {
-            require(condition.type() == Type.BOOL && then.type() == otherwise.type(),
+            require(condition.type() == Type.BOOL && then.type() == otherwise.type() && then.type() != Type.BOOL,
                     "SELECT by " + condition.type() + " of " + then.type() + " and " + otherwise.type());
         }
 

@@ -87,6 +87,9 @@ public final class Planner {
         if (node.operands().isEmpty() && !node.host() || node instanceof Expr.Const) {
             return node;
         }
+        if (node.type() == Type.BOOL && (node.host() || node.scope().coarserThan(scope))) {
+            return flag(node, scope);
+        }
         if (node.host()) {
             return new Expr.Read(host(node));
         }
@@ -99,19 +102,15 @@ public final class Planner {
         if (node.scope().coarserThan(scope)) {
             return new Expr.Read(temp(node));
         }
-        if (node instanceof Expr.Select(Expr condition, Expr then, Expr otherwise)
-                && condition.scope().coarserThan(scope)) {
-            var test = flag(condition, then.type(), scope);
-            return new Expr.Select(test, inPass(then, scope), inPass(otherwise, scope));
-        }
         return node.with(node.operands().stream().map(operand -> inPass(operand, scope)).toList());
     }
 
-    /// A coarser condition: booleans are not stored, so it arrives as 0 or 1.
-    private Expr flag(Expr condition, Type type, Scope scope) {
+    /// A condition decided elsewhere: booleans are not stored, so it arrives as 0 or 1. It is compared in f32, which
+    /// leaves it to the values whether the pass has 64-bit vectors.
+    private Expr flag(Expr condition, Scope scope) {
         var one = Expr.constant(1);
         var number = flags.computeIfAbsent(condition, c -> new Expr.Select(c, one, Expr.constant(0)));
-        return Expr.compare(CompareOp.EQ, inPass(number, scope).as(type), one);
+        return Expr.compare(CompareOp.EQ, inPass(number, scope).as(Type.F32), one);
     }
 
     private Buffer host(Expr node) {
