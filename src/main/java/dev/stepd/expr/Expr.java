@@ -11,12 +11,16 @@ public sealed interface Expr {
     /// What one value is made of.
     Type type();
 
-    /// What the value varies over.
-    Scope scope();
+    /// What the value varies over: for an operation, what its operands vary over together.
+    default Scope scope() {
+        return Leaves.scope(this);
+    }
 
     /// Whether the host knows the value before the step: everything it is made of are hyperparameters, counters
     /// and constants. Such values are f64 and evaluated once for each tensor or session.
-    boolean host();
+    default boolean host() {
+        return Leaves.host(this);
+    }
 
     /// The nodes this one is made of.
     List<Expr> operands();
@@ -31,11 +35,6 @@ public sealed interface Expr {
         @Override
         public Scope scope() {
             return Scope.SESSION;
-        }
-
-        @Override
-        public boolean host() {
-            return type == Type.F64 || type == Type.BOOL;
         }
 
         @Override
@@ -62,11 +61,6 @@ public sealed interface Expr {
         }
 
         @Override
-        public boolean host() {
-            return true;
-        }
-
-        @Override
         public List<Expr> operands() {
             return List.of();
         }
@@ -87,11 +81,6 @@ public sealed interface Expr {
         @Override
         public Scope scope() {
             return Scope.TENSOR;
-        }
-
-        @Override
-        public boolean host() {
-            return true;
         }
 
         @Override
@@ -118,11 +107,6 @@ public sealed interface Expr {
         }
 
         @Override
-        public boolean host() {
-            return false;
-        }
-
-        @Override
         public List<Expr> operands() {
             return List.of();
         }
@@ -141,16 +125,6 @@ public sealed interface Expr {
         @Override
         public Type type() {
             return x.type();
-        }
-
-        @Override
-        public Scope scope() {
-            return x.scope();
-        }
-
-        @Override
-        public boolean host() {
-            return x.host();
         }
 
         @Override
@@ -177,16 +151,6 @@ public sealed interface Expr {
         }
 
         @Override
-        public Scope scope() {
-            return a.scope().join(b.scope());
-        }
-
-        @Override
-        public boolean host() {
-            return a.host() && b.host();
-        }
-
-        @Override
         public List<Expr> operands() {
             return List.of(a, b);
         }
@@ -207,16 +171,6 @@ public sealed interface Expr {
         @Override
         public Type type() {
             return a.type();
-        }
-
-        @Override
-        public Scope scope() {
-            return a.scope().join(b.scope()).join(c.scope());
-        }
-
-        @Override
-        public boolean host() {
-            return a.host() && b.host() && c.host();
         }
 
         @Override
@@ -241,16 +195,6 @@ public sealed interface Expr {
         }
 
         @Override
-        public Scope scope() {
-            return a.scope().join(b.scope());
-        }
-
-        @Override
-        public boolean host() {
-            return a.host() && b.host();
-        }
-
-        @Override
         public List<Expr> operands() {
             return List.of(a, b);
         }
@@ -264,23 +208,13 @@ public sealed interface Expr {
     /// `condition ? then : otherwise`. A condition the host knows selects the program instead of the value.
     record Select(Expr condition, Expr then, Expr otherwise) implements Expr {
         public Select {
-            require(condition.type() == Type.BOOL && then.type() == otherwise.type(),
+            require(condition.type() == Type.BOOL && then.type() == otherwise.type() && then.type() != Type.BOOL,
                     "SELECT by " + condition.type() + " of " + then.type() + " and " + otherwise.type());
         }
 
         @Override
         public Type type() {
             return then.type();
-        }
-
-        @Override
-        public Scope scope() {
-            return condition.scope().join(then.scope()).join(otherwise.scope());
-        }
-
-        @Override
-        public boolean host() {
-            return condition.host() && then.host() && otherwise.host();
         }
 
         @Override
@@ -301,16 +235,6 @@ public sealed interface Expr {
         }
 
         @Override
-        public Scope scope() {
-            return x.scope();
-        }
-
-        @Override
-        public boolean host() {
-            return type == Type.F64 && x.host();
-        }
-
-        @Override
         public List<Expr> operands() {
             return List.of(x);
         }
@@ -326,16 +250,6 @@ public sealed interface Expr {
         @Override
         public Type type() {
             return x.type().twin();
-        }
-
-        @Override
-        public Scope scope() {
-            return x.scope();
-        }
-
-        @Override
-        public boolean host() {
-            return false;
         }
 
         @Override
@@ -365,11 +279,6 @@ public sealed interface Expr {
         @Override
         public Scope scope() {
             return over;
-        }
-
-        @Override
-        public boolean host() {
-            return false;
         }
 
         @Override

@@ -1,5 +1,6 @@
 package dev.stepd.expr;
 
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.List;
@@ -134,25 +135,31 @@ public final class Interpreter {
             return value(new Expr.Reduce(node.op(), node.over(), new Expr.Reduce(node.op(), Scope.TENSOR, node.x())));
         }
         var inputs = values.get(node.x());
-        var result = new long[count(extents, node.over())];
+        var members = members(from, node.over());
+        var result = new long[members.size()];
         for (int i = 0; i < result.length; i++) {
-            var within = members(from, node.over(), i);
-            var order = (Order.Values) position -> within[position] < 0
+            var within = members.get(i);
+            var order = (Order.Values) position -> within.get(position) < 0
                     ? node.op().identity()
-                    : Double.longBitsToDouble(inputs[within[position]]);
+                    : Double.longBitsToDouble(inputs[within.get(position)]);
             result[i] = Double.doubleToRawLongBits(node.over().equals(Scope.COLUMN)
-                    ? Order.reduceColumn(node.op(), within.length, order)
-                    : Order.reduce(node.op(), within.length, order));
+                    ? Order.reduceColumn(node.op(), within.size(), order)
+                    : Order.reduce(node.op(), within.size(), order));
         }
         return result;
     }
 
-    /// The indexes of `from` within index `i` of `over`; -1 stands for those of absent tensors, which keep their place.
-    private int[] members(Scope from, Scope over, int i) {
-        return java.util.stream.IntStream.range(0, count(extents, from))
-                .filter(j -> from.equals(Scope.GROUP) || index(over, from, j) == i)
-                .map(j -> from.equals(Scope.GROUP) || extents.get(tensor(from, j)).present ? j : -1)
-                .toArray();
+    /// The indexes of `from` within each index of `over`; -1 stands for those of absent tensors, which keep their place.
+    private List<List<Integer>> members(Scope from, Scope over) {
+        var members = new ArrayList<List<Integer>>();
+        for (int i = 0; i < count(extents, over); i++) {
+            members.add(new ArrayList<>());
+        }
+        for (int j = 0; j < count(extents, from); j++) {
+            boolean counts = from.equals(Scope.GROUP) || extents.get(tensor(from, j)).present;
+            members.get(index(over, from, j)).add(counts ? j : -1);
+        }
+        return members;
     }
 
     /// The index in `coarse` that holds index `i` of `fine`.

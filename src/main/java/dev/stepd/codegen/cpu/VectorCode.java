@@ -62,8 +62,7 @@ final class VectorCode {
                 push.accept(otherwise);
                 push.accept(then);
                 push.accept(condition);
-                species(node.type());
-                code.invokevirtual(MASK, "cast", MethodTypeDesc.of(MASK, SPECIES));
+                castMask(node.type());
                 blend(node.type());
             }
             case Expr.Convert(Type type, Expr x) -> {
@@ -91,10 +90,23 @@ final class VectorCode {
         }
     }
 
+    /// Masks of 32-bit and of 64-bit comparisons do not mix.
+    private void castMask(Type type) {
+        species(type);
+        code.invokevirtual(MASK, "cast", MethodTypeDesc.of(MASK, SPECIES));
+    }
+
     private void binary(Expr.Binary node, Consumer<Expr> push) {
         push.accept(node.a());
         var type = node.type();
-        var vector = type == Type.BOOL ? MASK : vector(type);
+        if (type == Type.BOOL) {
+            castMask(Type.F32);
+            push.accept(node.b());
+            castMask(Type.F32);
+            code.invokevirtual(MASK, name(node.op()), MethodTypeDesc.of(MASK, MASK));
+            return;
+        }
+        var vector = vector(type);
         if (node.op() == BinaryOp.SHL || node.op() == BinaryOp.SHR) {
             code.getstatic(OPERATORS, node.op() == BinaryOp.SHL ? "LSHL" : "LSHR", BINARY);
             long distance = ((Expr.Const) node.b()).bits();
@@ -113,8 +125,11 @@ final class VectorCode {
             return;
         }
         push.accept(node.b());
-        var name = node.op().name().toLowerCase(java.util.Locale.ROOT);
-        code.invokevirtual(vector, name, MethodTypeDesc.of(vector, type == Type.BOOL ? MASK : VECTOR));
+        code.invokevirtual(vector, name(node.op()), MethodTypeDesc.of(vector, VECTOR));
+    }
+
+    private static String name(BinaryOp op) {
+        return op.name().toLowerCase(java.util.Locale.ROOT);
     }
 
     private static String unary(UnaryOp op) {

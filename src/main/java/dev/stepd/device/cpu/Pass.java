@@ -118,12 +118,14 @@ final class Pass extends Crew.Work {
         }
         var tensor = domain.tensors().get(piece.tensor());
         long within = piece.within() + done;
+        // Rows of nothing are runs too, of no elements: they fold to the identity.
+        long columns = Math.max(1, tensor.columns());
         return switch (scope.kind()) {
             case SESSION -> 0;
             case GROUP -> tensor.group();
             case TENSOR -> piece.tensor();
-            case ROW -> starts[buffer][piece.tensor()] + within / tensor.columns();
-            case COLUMN -> starts[buffer][piece.tensor()] + within % tensor.columns();
+            case ROW -> starts[buffer][piece.tensor()] + within / columns;
+            case COLUMN -> starts[buffer][piece.tensor()] + within % columns;
             case BLOCK -> starts[buffer][piece.tensor()] + within / scope.size();
             case ELEMENT -> throw new IllegalStateException("elements in a pass over " + stage.scope());
         };

@@ -2,6 +2,7 @@ package dev.stepd.device.cpu;
 
 import dev.stepd.device.Domain;
 import dev.stepd.device.Spans;
+import dev.stepd.expr.Buffer;
 import dev.stepd.expr.Order;
 import dev.stepd.expr.Scope;
 import dev.stepd.expr.stage.Stage;
@@ -92,12 +93,12 @@ record Pieces(List<Piece> pieces, List<Join> joins) {
             switch (runs.kind()) {
                 case SESSION, GROUP ->
                     run(starts[span.from()], starts[span.to()] - starts[span.from()], span.from(), 0, 0);
-                case TENSOR, ROW, BLOCK -> {
+                case TENSOR, ROW, BLOCK, ELEMENT -> {
                     for (int tensor = span.from(); tensor < span.to(); tensor++) {
                         tensor(tensor, runs);
                     }
                 }
-                case COLUMN, ELEMENT -> throw new IllegalStateException("no runs of a " + runs + ": " + stage);
+                case COLUMN -> throw new IllegalStateException("no runs of a " + runs + ": " + stage);
             }
         }
 
@@ -110,12 +111,35 @@ record Pieces(List<Piece> pieces, List<Join> joins) {
                 columns(tensor);
                 return;
             }
+            if (runs.isElement()) {
+                crossed(tensor);
+                return;
+            }
             var shape = domain.tensors().get(tensor);
             long length = runs.equals(Scope.ROW) ? shape.columns() : runs.size();
             long first = domain.starts(runs)[tensor];
             for (long i = 0; i < shape.count(runs); i++) {
                 long start = i * length;
                 run(starts[tensor] + start, Math.min(length, shape.elements() - start), tensor, start, first + i);
+            }
+        }
+
+        /// Rows and blocks that cut across each other: a run ends wherever any of them does.
+        private void crossed(int tensor) {
+            var shape = domain.tensors().get(tensor);
+            var lengths = stage.reads().stream()
+                    .map(Buffer::scope)
+                    .filter(scope -> Scope.TENSOR.coarserThan(scope) && !scope.isElement())
+                    .mapToLong(scope -> scope.kind() == Scope.Kind.BLOCK ? scope.size() : shape.columns())
+                    .distinct()
+                    .toArray();
+            for (long start = 0; start < shape.elements(); ) {
+                long end = shape.elements();
+                for (long length : lengths) {
+                    end = Math.min(end, (start / length + 1) * length);
+                }
+                run(starts[tensor] + start, end - start, tensor, start, 0);
+                start = end;
             }
         }
 

@@ -5,6 +5,7 @@ import dev.stepd.expr.CompareOp;
 import dev.stepd.expr.Expr;
 import dev.stepd.expr.Legality;
 import dev.stepd.expr.Program;
+import dev.stepd.expr.ReduceOp;
 import dev.stepd.expr.Scope;
 import dev.stepd.expr.Type;
 import java.util.ArrayList;
@@ -25,12 +26,16 @@ public final class Planner {
     /// Passes that can be fused: same depth, same scope, same target of folding.
     private record Slot(int depth, Scope scope, boolean folds, Scope over) {}
 
+    /// Values of tensors that a reduction takes from an array.
+    private record Folded(Buffer stored, ReduceOp op) {}
+
     private final List<Plan.HostValue> hosts = new ArrayList<>();
     private final Map<Expr, Buffer> hostBuffers = new IdentityHashMap<>();
     private final Map<Expr, Buffer> temps = new IdentityHashMap<>();
     /// By the scope of the pass: values as it computes them, each once however many outputs need it.
     private final Map<Scope, Map<Expr, Expr>> lowered = new HashMap<>();
     private final Map<Expr, Expr> flags = new IdentityHashMap<>();
+    private final Map<Folded, Buffer> folded = new HashMap<>();
     private final Map<Buffer, Integer> depths = new LinkedHashMap<>();
     private final Map<Slot, List<Stage.Output>> passes = new LinkedHashMap<>();
 
@@ -82,6 +87,9 @@ public final class Planner {
         if (node.operands().isEmpty() && !node.host() || node instanceof Expr.Const) {
             return node;
         }
+        if (node.type() == Type.BOOL && (node.host() || node.scope().coarserThan(scope))) {
+            return flag(node, scope);
+        }
         if (node.host()) {
             return new Expr.Read(host(node));
         }
@@ -94,19 +102,15 @@ public final class Planner {
         if (node.scope().coarserThan(scope)) {
             return new Expr.Read(temp(node));
         }
-        if (node instanceof Expr.Select(Expr condition, Expr then, Expr otherwise)
-                && condition.scope().coarserThan(scope)) {
-            var test = flag(condition, then.type(), scope);
-            return new Expr.Select(test, inPass(then, scope), inPass(otherwise, scope));
-        }
         return node.with(node.operands().stream().map(operand -> inPass(operand, scope)).toList());
     }
 
-    /// A coarser condition: booleans are not stored, so it arrives as 0 or 1.
-    private Expr flag(Expr condition, Type type, Scope scope) {
+    /// A condition decided elsewhere: booleans are not stored, so it arrives as 0 or 1. It is compared in f32, which
+    /// leaves it to the values whether the pass has 64-bit vectors.
+    private Expr flag(Expr condition, Scope scope) {
         var one = Expr.constant(1);
         var number = flags.computeIfAbsent(condition, c -> new Expr.Select(c, one, Expr.constant(0)));
-        return Expr.compare(CompareOp.EQ, inPass(number, scope).as(type), one);
+        return Expr.compare(CompareOp.EQ, inPass(number, scope).as(Type.F32), one);
     }
 
     private Buffer host(Expr node) {
@@ -132,11 +136,38 @@ public final class Planner {
             temps.put(reduce, buffer);
             return buffer;
         }
-        // Values of tensors are stored before they are folded, so that an absent tensor's place can hold the identity.
-        var value = from.equals(Scope.TENSOR)
-                ? new Expr.Read(temp(reduce.x()))
-                : inPass(reduce.x(), from);
-        return define(reduce, from, value, new Buffer(Buffer.Kind.TEMP, name(), reduce.over(), Type.F64));
+        var value = from.equals(Scope.TENSOR) ? ofTensors(reduce) : inPass(reduce.x(), from);
+        if (!new Stage(from, List.of(fold(reduce, "", value))).foldsWholeRuns()) {
+            value = stored(reduce.x());
+        }
+        var output = fold(reduce, name(), value);
+        return define(reduce, from, value, output.target());
+    }
+
+    /// Values of tensors are stored before they are folded, so that an absent tensor's place can hold the identity: in an
+    /// array for each operation, since identities differ.
+    private Expr ofTensors(Expr.Reduce reduce) {
+        var stored = temp(reduce.x());
+        boolean first = folded.keySet().stream().noneMatch(f -> f.stored.equals(stored));
+        return new Expr.Read(folded.computeIfAbsent(new Folded(stored, reduce.op()), f -> first ? stored : copy(stored)));
+    }
+
+    private Buffer copy(Buffer stored) {
+        var read = new Expr.Read(stored);
+        return define(read, stored.scope(), read, new Buffer(Buffer.Kind.TEMP, name(), stored.scope(), stored.storage()));
+    }
+
+    private static Stage.Fold fold(Expr.Reduce reduce, String name, Expr value) {
+        return new Stage.Fold(
+                reduce.op(), new Buffer(Buffer.Kind.TEMP, name, reduce.over(), Type.F64), value);
+    }
+
+    /// Element values as an array, in f32 if that is what they are: what they are made of changes within the runs of a
+    /// fold, such as rows' values in a fold over tensors.
+    private Expr stored(Expr node) {
+        return node instanceof Expr.Convert(Type type, Expr x)
+                ? new Expr.Read(temp(x)).as(type)
+                : new Expr.Read(temp(node));
     }
 
     private Buffer temp(Expr node) {

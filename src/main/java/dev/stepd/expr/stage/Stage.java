@@ -71,7 +71,8 @@ public record Stage(Scope scope, List<Output> outputs) {
     }
 
     /// The longest stretch of indexes within which every uniform array keeps its value: the pass is launched once for
-    /// each. Values of the host do not cut it, since only whoever launches knows which tensors share them.
+    /// each. `ELEMENT` where rows and blocks, or blocks of two sizes, cut across each other: then a run ends wherever any of them
+    /// does. Values of the host do not cut it, since only whoever launches knows which tensors share them.
     public Scope runs() {
         var runs = folds() ? run(over()) : Scope.SESSION;
         for (var buffer : reads()) {
@@ -80,6 +81,11 @@ public record Stage(Scope scope, List<Output> outputs) {
             }
         }
         return runs;
+    }
+
+    /// Whether a fold has all of an index of its target in one run, as [Order] needs.
+    public boolean foldsWholeRuns() {
+        return runs().equals(run(over()));
     }
 
     /// A column's values are read side by side along a row, so a row is one stretch.

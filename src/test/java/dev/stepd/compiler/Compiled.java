@@ -1,0 +1,156 @@
+package dev.stepd.compiler;
+
+import dev.stepd.device.Device;
+import dev.stepd.device.Domain;
+import dev.stepd.device.Region;
+import dev.stepd.device.Spans;
+import dev.stepd.expr.Buffer;
+import dev.stepd.expr.Interpreter;
+import dev.stepd.expr.Program;
+import dev.stepd.expr.Scalar;
+import dev.stepd.expr.Scope;
+import dev.stepd.expr.Type;
+import dev.stepd.expr.stage.Plan;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/// A world carried to a device, stepped there and carried back.
+final class Compiled implements AutoCloseable {
+    /// Bytes after every array that must stay as they are: kernels read there and may not write.
+    private static final int FENCE_BYTES = 192;
+    private static final byte FENCE = (byte) 0xfe;
+
+    private final World world;
+    private final Plan plan;
+    private final List<Region> regions = new ArrayList<>();
+    private final Map<Buffer, MemorySegment> arrays = new LinkedHashMap<>();
+    private final Device device;
+
+    private Compiled(Device device, Plan plan, World world) {
+        this.device = device;
+        this.plan = plan;
+        this.world = world;
+    }
+
+    /// The arrays as the device leaves them after a number of steps with the same host values.
+    static World run(Device device, Plan plan, World world, int steps) {
+        try (var compiled = new Compiled(device, plan, world)) {
+            return compiled.step(steps);
+        }
+    }
+
+    private World step(int steps) {
+        world.arrays().forEach((buffer, values) -> {
+            if (buffer.kind() != Buffer.Kind.DELTA) {
+                arrays.put(buffer, upload(buffer, values));
+            }
+        });
+        for (var host : plan.hosts()) {
+            arrays.put(host.target(), upload(host.target(), host(host)));
+        }
+        var gradients = world.arrays().keySet().stream()
+                .filter(b -> b.kind() == Buffer.Kind.GRAD)
+                .findFirst()
+                .map(arrays::remove)
+                .orElseGet(() -> upload(new Buffer(Buffer.Kind.GRAD, "grad", Scope.ELEMENT, Type.F64), new long[0]));
+        try (var bound = device.bind(plan, domain(world.extents()), arrays)) {
+            var spans = spans(world.extents());
+            for (int i = 0; i < steps; i++) {
+                bound.run(spans, gradients);
+            }
+        }
+        checkFences();
+        return download(gradients);
+    }
+
+    private MemorySegment upload(Buffer buffer, long[] values) {
+        int bytes = buffer.storage().bytes();
+        var region = device.memory().allocate((long) values.length * bytes + FENCE_BYTES, "a test's array");
+        regions.add(region);
+        var segment = region.segment();
+        segment.fill(FENCE);
+        for (int i = 0; i < values.length; i++) {
+            if (bytes == 8) {
+                segment.setAtIndex(ValueLayout.JAVA_LONG, i, values[i]);
+            } else {
+                segment.setAtIndex(ValueLayout.JAVA_INT, i, (int) values[i]);
+            }
+        }
+        return segment.asSlice(0, (long) values.length * bytes + 64);
+    }
+
+    /// What the host computes, for the tensors that take part; NaN for the others, which nothing may read.
+    private long[] host(Plan.HostValue host) {
+        var values = new long[Interpreter.count(world.extents(), host.target().scope())];
+        java.util.Arrays.fill(values, Scalar.of(Type.F64, Double.NaN));
+        Interpreter.run(
+                new Program(List.of(new Program.Assignment(host.target(), host.value()))),
+                world.extents(),
+                (name, group) -> world.hypers().get(name)[group],
+                Map.of(host.target(), values));
+        return values;
+    }
+
+    private void checkFences() {
+        for (var region : regions) {
+            var segment = region.segment();
+            long end = segment.byteSize() - 128;
+            for (long i = end - FENCE_BYTES; i < segment.byteSize(); i++) {
+                if (segment.get(ValueLayout.JAVA_BYTE, i) != FENCE) {
+                    throw new AssertionError("written past the end of an array of " + (end - FENCE_BYTES) + " bytes");
+                }
+            }
+        }
+    }
+
+    private World download(MemorySegment gradients) {
+        var after = world.copy();
+        after.arrays().forEach((buffer, values) -> {
+            boolean perStep = buffer.kind() == Buffer.Kind.DELTA;
+            if (buffer.kind() != Buffer.Kind.GRAD) {
+                var from = perStep ? gradients : arrays.get(buffer);
+                for (int i = 0; i < values.length; i++) {
+                    values[i] = buffer.storage().bytes() == 8
+                            ? from.getAtIndex(ValueLayout.JAVA_LONG, i)
+                            : from.getAtIndex(ValueLayout.JAVA_INT, i);
+                }
+            }
+        });
+        return after;
+    }
+
+    static Domain domain(List<Interpreter.Extent> extents) {
+        var tensors = extents.stream().map(e -> new Domain.Tensor(e.elements(), e.rows(), e.group())).toList();
+        return new Domain(tensors, Interpreter.count(extents, Scope.GROUP));
+    }
+
+    static Spans spans(List<Interpreter.Extent> extents) {
+        var spans = new ArrayList<Spans.Span>();
+        for (int from = 0; from < extents.size(); from++) {
+            var first = extents.get(from);
+            if (!first.present()) {
+                continue;
+            }
+            int to = from + 1;
+            while (to < extents.size() && alike(first, extents.get(to))) {
+                to++;
+            }
+            spans.add(new Spans.Span(from, to));
+            from = to - 1;
+        }
+        return new Spans(spans);
+    }
+
+    private static boolean alike(Interpreter.Extent a, Interpreter.Extent b) {
+        return b.present() && a.group() == b.group() && a.step() == b.step();
+    }
+
+    @Override
+    public void close() {
+        regions.forEach(Region::close);
+    }
+}

@@ -1,0 +1,191 @@
+package dev.stepd.compiler;
+
+import dev.stepd.expr.BinaryOp;
+import dev.stepd.expr.Buffer;
+import dev.stepd.expr.CompareOp;
+import dev.stepd.expr.Expr;
+import dev.stepd.expr.Program;
+import dev.stepd.expr.ReduceOp;
+import dev.stepd.expr.Scope;
+import dev.stepd.expr.Type;
+import dev.stepd.expr.UnaryOp;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.random.RandomGenerator;
+
+/// Draws well-typed programs: every operation, every scope, shared nodes, slots that read each other.
+final class Programs {
+    static final List<String> HYPERS = List.of("lr", "beta", "wd");
+
+    private static final double[] CONSTANTS = {0, -0.0, 1, -1, 0.5, 2, 0.1, -3, 1e-8, 1e6, 0.999, 7};
+    private static final List<UnaryOp> PLAIN = List.of(UnaryOp.NEG, UnaryOp.ABS, UnaryOp.SQRT);
+    private static final List<UnaryOp> EXPANDED = List.of(UnaryOp.SIGN, UnaryOp.EXP, UnaryOp.LOG, UnaryOp.TANH);
+    private static final List<BinaryOp> BINARY = List.of(
+            BinaryOp.ADD, BinaryOp.SUB, BinaryOp.MUL, BinaryOp.DIV, BinaryOp.ADD, BinaryOp.MUL, BinaryOp.MIN,
+            BinaryOp.MAX);
+
+    private record Place(Scope scope, Type type) {}
+
+    private final RandomGenerator random;
+    private final Type element;
+    private final List<Scope> scopes;
+    private final List<Buffer> buffers = new ArrayList<>();
+    private final Map<Place, List<Expr>> pool = new LinkedHashMap<>();
+    /// How many functions the program may still use: each is dozens of operations.
+    private int functions;
+
+    /// @param element what elements are computed and stored in
+    /// @param blocks sizes of the blocks that slots and reductions use
+    Programs(RandomGenerator random, Type element, int... blocks) {
+        this.random = random;
+        this.element = element;
+        this.scopes = new ArrayList<>(
+                List.of(Scope.SESSION, Scope.GROUP, Scope.TENSOR, Scope.ROW, Scope.COLUMN, Scope.ELEMENT));
+        for (int size : blocks) {
+            scopes.add(Scope.block(size));
+        }
+        buffers.add(new Buffer(Buffer.Kind.GRAD, "grad", Scope.ELEMENT, element));
+        buffers.add(new Buffer(Buffer.Kind.DELTA, "delta", Scope.ELEMENT, element));
+        buffers.add(new Buffer(Buffer.Kind.PARAM, "param", Scope.ELEMENT, element));
+        buffers.add(new Buffer(Buffer.Kind.INPUT, "hessian", Scope.ELEMENT, element));
+        for (var scope : scopes) {
+            for (var name : List.of("a", "b")) {
+                buffers.add(new Buffer(Buffer.Kind.SLOT, name + "_" + scope, scope, storage(scope)));
+            }
+        }
+    }
+
+    private Type storage(Scope scope) {
+        return scope.isElement() ? element : Scope.TENSOR.coarserThan(scope) ? Type.F32 : Type.F64;
+    }
+
+    /// The arrays that programs use.
+    List<Buffer> buffers() {
+        return buffers;
+    }
+
+    /// @param depth of the expressions, about
+    /// @param functions that it may call, about: exp, log, tanh, pow, sign
+    Program next(int depth, int functions) {
+        this.functions = functions;
+        pool.clear();
+        var targets = new ArrayList<>(buffers.stream().filter(Programs::writable).toList());
+        Collections.shuffle(targets, java.util.Random.from(random));
+        var assignments = new ArrayList<Program.Assignment>();
+        for (var target : targets.subList(0, 2 + random.nextInt(5))) {
+            var type = target.scope().isElement() ? element : Type.F64;
+            var value = real(target.scope(), type, depth).as(target.storage());
+            assignments.add(new Program.Assignment(target, value));
+        }
+        return new Program(assignments);
+    }
+
+    private static boolean writable(Buffer buffer) {
+        return buffer.kind() != Buffer.Kind.GRAD && buffer.kind() != Buffer.Kind.INPUT;
+    }
+
+    private <T> T pick(List<T> from) {
+        return from.get(random.nextInt(from.size()));
+    }
+
+    /// A value that is constant within each index of `scope`.
+    private Expr real(Scope scope, Type type, int depth) {
+        var known = pool.computeIfAbsent(new Place(scope, type), _ -> new ArrayList<>());
+        if (!known.isEmpty() && random.nextInt(5) == 0) {
+            return pick(known);
+        }
+        var made = depth <= 0 ? leaf(scope, type) : operation(scope, type, depth - 1);
+        known.add(made);
+        return made;
+    }
+
+    private Expr leaf(Scope scope, Type type) {
+        return switch (random.nextInt(8)) {
+            case 0 -> Expr.constant(type, CONSTANTS[random.nextInt(CONSTANTS.length)]);
+            case 1 -> known(scope).as(type);
+            default -> read(scope).as(type);
+        };
+    }
+
+    /// What the host or the shape knows.
+    private Expr known(Scope scope) {
+        boolean host = Scope.TENSOR.coarserThan(scope) || scope.equals(Scope.TENSOR);
+        return switch (random.nextInt(host ? 4 : 1)) {
+            case 0 -> new Expr.Read(new Buffer(Buffer.Kind.EXTENT, "", scope, Type.F64));
+            case 1 -> new Expr.Counter();
+            default -> new Expr.Hyper(pick(HYPERS));
+        };
+    }
+
+    private Expr read(Scope scope) {
+        var readable = buffers.stream()
+                .filter(b -> b.scope().equals(scope) && b.kind() != Buffer.Kind.DELTA)
+                .toList();
+        return new Expr.Read(pick(readable));
+    }
+
+    private Expr operation(Scope scope, Type type, int depth) {
+        return switch (random.nextInt(16)) {
+            case 0, 1 -> new Expr.Unary(pick(PLAIN), real(scope, type, depth));
+            case 2, 3 -> function(scope, type, depth);
+            case 4, 5, 6 -> new Expr.Binary(pick(BINARY), real(scope, type, depth), real(scope, type, depth));
+            case 7 -> new Expr.Fma(real(scope, type, depth), real(scope, type, depth), real(scope, type, depth));
+            case 8 -> new Expr.Select(
+                    condition(scope, depth), real(scope, type, depth), real(scope, type, depth));
+            case 9 -> real(scope, type == Type.F32 ? Type.F64 : Type.F32, depth).as(type);
+            case 10, 11, 12 -> reduction(scope, depth).as(type);
+            default -> coarser(scope, type, depth);
+        };
+    }
+
+    private Expr function(Scope scope, Type type, int depth) {
+        if (functions-- <= 0) {
+            return new Expr.Binary(BinaryOp.ADD, real(scope, type, depth), real(scope, type, depth));
+        }
+        return random.nextInt(5) == 0
+                ? new Expr.Binary(BinaryOp.POW, real(scope, type, depth), real(scope, type, depth))
+                : new Expr.Unary(pick(EXPANDED), real(scope, type, depth));
+    }
+
+    private Expr condition(Scope scope, int depth) {
+        if (random.nextInt(4) == 0) {
+            return new Expr.Binary(
+                    random.nextBoolean() ? BinaryOp.AND : BinaryOp.OR,
+                    condition(scope, depth - 1),
+                    condition(scope, depth - 1));
+        }
+        var at = random.nextInt(3) == 0 ? pick(containing(scope)) : scope;
+        var type = random.nextBoolean() ? Type.F32 : Type.F64;
+        return new Expr.Compare(pick(List.of(CompareOp.values())), real(at, type, depth), real(at, type, depth));
+    }
+
+    private Expr coarser(Scope scope, Type type, int depth) {
+        var fine = real(scope, type, depth);
+        var coarse = real(pick(containing(scope)), Type.F64, depth);
+        return coarse.scope().equals(fine.scope()) && fine.type() != coarse.type() && !(coarse instanceof Expr.Const)
+                ? fine
+                : Expr.binary(pick(BINARY), coarse, fine).as(type);
+    }
+
+    /// A reduction to `scope`, where anything is finer.
+    private Expr reduction(Scope scope, int depth) {
+        var finer = scopes.stream().filter(scope::coarserThan).toList();
+        if (finer.isEmpty()) {
+            return real(scope, Type.F64, depth);
+        }
+        var from = pick(finer);
+        var value = real(from, Type.F64, depth);
+        if (!scope.coarserThan(value.scope())) {
+            value = new Expr.Binary(BinaryOp.MUL, value, read(from).as(Type.F64));
+        }
+        return new Expr.Reduce(pick(List.of(ReduceOp.values())), scope, value);
+    }
+
+    /// The scope itself and those that contain it.
+    private List<Scope> containing(Scope scope) {
+        return scopes.stream().filter(s -> s.equals(scope) || s.coarserThan(scope)).toList();
+    }
+}
