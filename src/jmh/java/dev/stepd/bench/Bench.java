@@ -12,6 +12,8 @@ public final class Bench {
 
     static {
         SUITES.put("kernel", KernelFigures::measure);
+        SUITES.put("http", HttpFigures::measure);
+        SUITES.put("start", StartFigures::measure);
     }
 
     private Bench() {}
