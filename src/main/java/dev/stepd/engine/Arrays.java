@@ -65,14 +65,25 @@ final class Arrays implements AutoCloseable {
     /// @param hyper the hyperparameters of a group at the first step
     void initialize(java.util.function.IntFunction<Map<String, Double>> hyper) {
         for (var slot : slots) {
+            if (slot.startsAtParameter()) {
+                continue; // which is not here yet
+            }
             var parts = parts(Recipe.buffer(slot));
             for (int position = 0; position < parts.size(); position++) {
                 double initial = switch (slot.initial()) {
                     case Expr.Const(Type type, long bits) -> Scalar.toDouble(type, bits);
-                    case Expr.Hyper(String name) -> hyper.apply(layout.places().get(position).group()).get(name);
+                    case Expr.Hyper(String name, _) -> hyper.apply(layout.places().get(position).group()).get(name);
                     case Expr other -> throw new IllegalStateException(slot.name() + " starts at " + other);
                 };
                 fill(parts.get(position), slot.storage(), initial);
+            }
+        }
+    }
+
+    void initializeFromParameters() {
+        for (var slot : slots) {
+            if (slot.startsAtParameter()) {
+                of(Recipe.buffer(slot)).copyFrom(of(Inputs.param(Type.F32)));
             }
         }
     }
