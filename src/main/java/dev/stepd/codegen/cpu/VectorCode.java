@@ -26,6 +26,7 @@ final class VectorCode {
     private static final ClassDesc SEGMENT = ClassDesc.of("java.lang.foreign.MemorySegment");
     private static final ClassDesc BYTE_ORDER = ClassDesc.of("java.nio.ByteOrder");
     private static final ClassDesc BINARY = OPERATORS.nested("Binary");
+    private static final ClassDesc ASSOCIATIVE = OPERATORS.nested("Associative");
     private static final ClassDesc COMPARISON = OPERATORS.nested("Comparison");
     private static final ClassDesc CONVERSION = OPERATORS.nested("Conversion");
 
@@ -119,7 +120,7 @@ final class VectorCode {
             return;
         }
         if (type == Type.I32 || type == Type.I64) {
-            code.getstatic(OPERATORS, node.op().name(), BINARY);
+            code.getstatic(OPERATORS, node.op().name(), ASSOCIATIVE);
             push.accept(node.b());
             code.invokevirtual(vector, "lanewise", MethodTypeDesc.of(vector, BINARY, VECTOR));
             return;
