@@ -44,9 +44,7 @@ final class Programs {
         this.element = element;
         this.scopes = new ArrayList<>(
                 List.of(Scope.SESSION, Scope.GROUP, Scope.TENSOR, Scope.ROW, Scope.COLUMN, Scope.ELEMENT));
-        for (int size : blocks) {
-            scopes.add(Scope.block(size));
-        }
+        java.util.Arrays.stream(blocks).distinct().mapToObj(Scope::block).forEach(scopes::add);
         buffers.add(new Buffer(Buffer.Kind.GRAD, "grad", Scope.ELEMENT, element));
         buffers.add(new Buffer(Buffer.Kind.DELTA, "delta", Scope.ELEMENT, element));
         buffers.add(new Buffer(Buffer.Kind.PARAM, "param", Scope.ELEMENT, element));
