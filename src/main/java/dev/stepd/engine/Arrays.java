@@ -65,14 +65,38 @@ final class Arrays implements AutoCloseable {
     /// @param hyper the hyperparameters of a group at the first step
     void initialize(java.util.function.IntFunction<Map<String, Double>> hyper) {
         for (var slot : slots) {
+            if (slot.startsAtParameter()) {
+                continue; // which is not here yet
+            }
+            if (isShared(slot)) {
+                fill(of(Recipe.buffer(slot)), slot.storage(), initial(slot, hyper.apply(0)));
+                continue;
+            }
             var parts = parts(Recipe.buffer(slot));
             for (int position = 0; position < parts.size(); position++) {
-                double initial = switch (slot.initial()) {
-                    case Expr.Const(Type type, long bits) -> Scalar.toDouble(type, bits);
-                    case Expr.Hyper(String name) -> hyper.apply(layout.places().get(position).group()).get(name);
-                    case Expr other -> throw new IllegalStateException(slot.name() + " starts at " + other);
-                };
-                fill(parts.get(position), slot.storage(), initial);
+                int group = layout.places().get(position).group();
+                fill(parts.get(position), slot.storage(), initial(slot, hyper.apply(group)));
+            }
+        }
+    }
+
+    private static double initial(Spec.SlotSpec slot, Map<String, Double> hyper) {
+        return switch (slot.initial()) {
+            case Expr.Const(Type type, long bits) -> Scalar.toDouble(type, bits);
+            case Expr.Hyper(String name, _) -> hyper.get(name);
+            case Expr other -> throw new IllegalStateException(slot.name() + " starts at " + other);
+        };
+    }
+
+    /// Whether the session has one value of the slot, which belongs to no tensor.
+    private static boolean isShared(Spec.SlotSpec slot) {
+        return slot.scope().equals(Scope.SESSION);
+    }
+
+    void initializeFromParameters() {
+        for (var slot : slots) {
+            if (slot.startsAtParameter()) {
+                of(Recipe.buffer(slot)).copyFrom(of(Inputs.param(Type.F32)));
             }
         }
     }
@@ -119,22 +143,30 @@ final class Arrays implements AutoCloseable {
         return parts;
     }
 
-    /// By tensor, then in the rule's order.
+    /// By tensor, then in the rule's order; last what the session has once, under keys that name no tensor.
     List<Part> slots() {
+        var ofTensors = slots.stream().filter(slot -> !isShared(slot)).toList();
+        var data = ofTensors.stream().map(slot -> parts(Recipe.buffer(slot))).toList();
         var parts = new ArrayList<Part>();
-        var data = slots.stream().map(slot -> parts(Recipe.buffer(slot))).toList();
         for (int position = 0; position < layout.places().size(); position++) {
             var tensor = layout.places().get(position).tensor();
-            for (int i = 0; i < slots.size(); i++) {
-                var slot = slots.get(i);
-                parts.add(new Part(
-                        tensor.name() + "#" + slot.name(),
-                        slot.storage() == Type.F64 ? DType.F64 : DType.F32,
-                        shape(slot.scope(), tensor.shape(), position),
-                        data.get(i).get(position)));
+            for (int i = 0; i < ofTensors.size(); i++) {
+                var slot = ofTensors.get(i);
+                var shape = shape(slot.scope(), tensor.shape(), position);
+                parts.add(part(tensor.name(), slot, shape, data.get(i).get(position)));
+            }
+        }
+        for (var slot : slots) {
+            if (isShared(slot)) {
+                parts.add(part("", slot, Shape.of(1), of(Recipe.buffer(slot))));
             }
         }
         return parts;
+    }
+
+    private static Part part(String tensor, Spec.SlotSpec slot, Shape shape, MemorySegment data) {
+        var dtype = slot.storage() == Type.F64 ? DType.F64 : DType.F32;
+        return new Part(tensor + "#" + slot.name(), dtype, shape, data);
     }
 
     private Shape shape(Scope scope, Shape tensor, int position) {

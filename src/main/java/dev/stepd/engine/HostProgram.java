@@ -5,6 +5,7 @@ import dev.stepd.expr.CompareOp;
 import dev.stepd.expr.Expr;
 import dev.stepd.expr.Program;
 import dev.stepd.expr.Scalar;
+import dev.stepd.expr.Scope;
 import dev.stepd.expr.Type;
 import dev.stepd.expr.UnaryOp;
 import java.util.IdentityHashMap;
@@ -31,16 +32,17 @@ final class HostProgram {
         for (int i = 0; i < nodes.length; i++) {
             positions.put(nodes[i], i);
             operands[i] = nodes[i].operands().stream().mapToInt(positions::get).toArray();
-            numbers[i] = nodes[i] instanceof Expr.Hyper(String name) ? names.indexOf(name) : -1;
+            numbers[i] = nodes[i] instanceof Expr.Hyper(String name, _) ? names.indexOf(name) : -1;
         }
         results = roots.stream().mapToInt(positions::get).toArray();
     }
 
     /// @param hyper the hyperparameters' values at this step
     /// @param t the step as the tensors in question count it
-    void evaluate(double[] hyper, long t) {
+    /// @param latest the largest such count of the step
+    void evaluate(double[] hyper, long t, long latest) {
         for (int i = 0; i < nodes.length; i++) {
-            values[i] = compute(i, hyper, t);
+            values[i] = compute(i, hyper, t, latest);
         }
     }
 
@@ -52,12 +54,12 @@ final class HostProgram {
         return values[results[result]] != 0;
     }
 
-    private long compute(int i, double[] hyper, long t) {
+    private long compute(int i, double[] hyper, long t, long latest) {
         var at = operands[i];
         return switch (nodes[i]) {
             case Expr.Const(_, long bits) -> bits;
             case Expr.Hyper _ -> Double.doubleToRawLongBits(hyper[numbers[i]]);
-            case Expr.Counter() -> Double.doubleToRawLongBits(t);
+            case Expr.Counter(Scope scope) -> Double.doubleToRawLongBits(scope.equals(Scope.SESSION) ? latest : t);
             case Expr.Unary(UnaryOp op, _) -> Scalar.unary(op, Type.F64, values[at[0]]);
             case Expr.Binary(BinaryOp op, Expr a, _) -> Scalar.binary(op, a.type(), values[at[0]], values[at[1]]);
             case Expr.Fma _ -> Scalar.fma(Type.F64, values[at[0]], values[at[1]], values[at[2]]);

@@ -33,7 +33,8 @@ public final class Recipe {
         this.settings = settings;
         this.clip = clip;
         this.bare = step(false);
-        this.readsParameters = bare.reads().contains(Inputs.param(ELEMENT));
+        this.readsParameters = bare.reads().contains(Inputs.param(ELEMENT))
+                || slots().stream().anyMatch(Spec.SlotSpec::startsAtParameter);
     }
 
     static Recipe of(Engine.Blueprint blueprint) {

@@ -44,6 +44,8 @@ public final class Stepper implements AutoCloseable {
     private boolean hasParameters;
     private long step;
     private Spans spans = new Spans(List.of());
+    /// The largest count of the step under way.
+    private long latest;
     private double[] hyper;
     private double lastLr;
     private double lastGradNorm;
@@ -143,8 +145,11 @@ public final class Stepper implements AutoCloseable {
         return hasParameters;
     }
 
-    /// Declares that [#parameters] has been filled.
+    /// Declares that [#parameters] has been filled. Before the first step, slots that start at the parameter do so now.
     public void parametersLoaded() {
+        if (step == 0) {
+            arrays.initializeFromParameters();
+        }
         if (!hasParameters) {
             hasParameters = true;
             variants.close();
@@ -185,15 +190,24 @@ public final class Stepper implements AutoCloseable {
         if (!Double.isFinite(lastGradNorm) && nonFinite != Engine.NonFinite.PROPAGATE) {
             return refuse(gradients);
         }
+        latest = latestStep();
         var variant = variants.find(outcome());
         for (int i = 0; i < spans.spans().size(); i++) {
             var span = spans.spans().get(i);
             load(span);
-            variant.prepare(span, hyper, tensorSteps[span.from()] + 1);
+            variant.prepare(span, hyper, tensorSteps[span.from()] + 1, latest);
         }
         variant.run(spans, gradients);
         advance(gradients, present);
         return Outcome.APPLIED;
+    }
+
+    private long latestStep() {
+        long most = 0;
+        for (int i = 0; i < spans.spans().size(); i++) {
+            most = Math.max(most, tensorSteps[spans.spans().get(i).from()] + 1);
+        }
+        return most;
     }
 
     /// What the host decides, if the tensors of this step agree.
@@ -202,7 +216,7 @@ public final class Stepper implements AutoCloseable {
         for (int i = 0; i < spans.spans().size(); i++) {
             var span = spans.spans().get(i);
             load(span);
-            long outcome = variants.decide(hyper, tensorSteps[span.from()] + 1);
+            long outcome = variants.decide(hyper, tensorSteps[span.from()] + 1, latest);
             if (i > 0 && outcome != agreed) {
                 return Variants.UNDECIDED;
             }

@@ -42,8 +42,8 @@ final class Variant implements AutoCloseable {
     }
 
     /// Computes the host values for tensors that share them.
-    void prepare(Spans.Span span, double[] hyper, long t) {
-        host.evaluate(hyper, t);
+    void prepare(Spans.Span span, double[] hyper, long t, long latest) {
+        host.evaluate(hyper, t, latest);
         for (int i = 0; i < values.length; i++) {
             if (plan.hosts().get(i).target().scope().equals(Scope.SESSION)) {
                 values[i].setAtIndex(ValueLayout.JAVA_DOUBLE, 0, host.number(i));

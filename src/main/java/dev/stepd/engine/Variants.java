@@ -38,8 +38,8 @@ final class Variants implements AutoCloseable {
     }
 
     /// What the host decides for tensors with these values.
-    long decide(double[] hyper, long t) {
-        conditions.evaluate(hyper, t);
+    long decide(double[] hyper, long t, long latest) {
+        conditions.evaluate(hyper, t, latest);
         long outcome = 0;
         for (int i = 0; i < conditionCount; i++) {
             outcome |= conditions.condition(i) ? 1L << i : 0;

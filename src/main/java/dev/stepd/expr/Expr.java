@@ -48,16 +48,17 @@ public sealed interface Expr {
         }
     }
 
-    /// A hyperparameter: a number that a schedule or a group may change between steps.
-    record Hyper(String name) implements Expr {
-        @Override
-        public Type type() {
-            return Type.F64;
+    /// A hyperparameter: a number that a schedule may change between steps.
+    ///
+    /// @param scope `TENSOR`, since groups may differ in it, or `SESSION` for one that is the same for all
+    record Hyper(String name, Scope scope) implements Expr {
+        public Hyper(String name) {
+            this(name, Scope.TENSOR);
         }
 
         @Override
-        public Scope scope() {
-            return Scope.TENSOR;
+        public Type type() {
+            return Type.F64;
         }
 
         @Override
@@ -71,16 +72,18 @@ public sealed interface Expr {
         }
     }
 
-    /// The number of this step as a tensor counts it, from 1: a tensor without gradient does not count the step.
-    record Counter() implements Expr {
-        @Override
-        public Type type() {
-            return Type.F64;
+    /// The number of this step, from 1.
+    ///
+    /// @param scope `TENSOR`: as a tensor counts it, which does not count steps it had no gradient in; `SESSION`: the
+    ///     largest of those that take part
+    record Counter(Scope scope) implements Expr {
+        public Counter() {
+            this(Scope.TENSOR);
         }
 
         @Override
-        public Scope scope() {
-            return Scope.TENSOR;
+        public Type type() {
+            return Type.F64;
         }
 
         @Override

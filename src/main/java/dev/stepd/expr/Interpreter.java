@@ -105,8 +105,10 @@ public final class Interpreter {
     private long compute(Expr node, int i) {
         return switch (node) {
             case Expr.Const(_, long bits) -> bits;
-            case Expr.Hyper(String name) -> Scalar.of(Type.F64, hyper.applyAsDouble(name, extents.get(i).group));
-            case Expr.Counter() -> Scalar.of(Type.F64, extents.get(i).step);
+            case Expr.Hyper(String name, Scope scope) ->
+                Scalar.of(Type.F64, hyper.applyAsDouble(name, scope.equals(Scope.SESSION) ? 0 : extents.get(i).group));
+            case Expr.Counter(Scope scope) ->
+                Scalar.of(Type.F64, scope.equals(Scope.SESSION) ? latestStep() : extents.get(i).step);
             case Expr.Read(Buffer buffer) when buffer.kind() == Buffer.Kind.EXTENT -> extent(buffer.scope(), i);
             case Expr.Read(Buffer buffer) -> arrays.get(buffer)[i];
             case Expr.Unary(UnaryOp op, Expr x) -> Scalar.unary(op, x.type(), at(x, node, i));
@@ -122,6 +124,10 @@ public final class Interpreter {
             case Expr.Bits(Expr x) -> Scalar.twin(x.type(), at(x, node, i));
             case Expr.Reduce _ -> throw new IllegalStateException("a reduction has no single operand value");
         };
+    }
+
+    private long latestStep() {
+        return extents.stream().filter(Extent::present).mapToLong(Extent::step).max().orElse(1);
     }
 
     private long at(Expr operand, Expr user, int i) {

@@ -65,8 +65,8 @@ public final class Printer {
     private String text(Expr node) {
         return switch (node) {
             case Expr.Const(Type type, long bits) -> literal(type, bits);
-            case Expr.Hyper(String name) -> name;
-            case Expr.Counter() -> "t";
+            case Expr.Hyper(String name, _) -> name;
+            case Expr.Counter(Scope scope) -> scope.equals(Scope.SESSION) ? "t_max" : "t";
             case Expr.Read(Buffer buffer) -> buffer.toString();
             case Expr.Unary(UnaryOp op, Expr x) when op == UnaryOp.NEG -> "-" + show(x);
             case Expr.Unary(UnaryOp op, Expr x) -> call(op.name(), x);

@@ -1,11 +1,13 @@
 package dev.stepd.http;
 
 import dev.stepd.session.Incoming;
+import io.micronaut.http.HttpRequest;
 import io.micronaut.http.ServerHttpRequest;
 import io.micronaut.http.body.AvailableByteBody;
 import io.micronaut.http.netty.body.NettyByteBodyFactory;
 import io.micronaut.http.server.netty.NettyHttpRequest;
 import io.netty.buffer.ByteBuf;
+import io.netty.channel.Channel;
 import jakarta.inject.Singleton;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
@@ -14,6 +16,8 @@ import java.util.function.LongFunction;
 /// Feeds request bodies to whoever consumes them, straight from the network's buffers and on the network's thread.
 @Singleton
 final class BodyReceiver {
+    private static final String ASKED_FOR = "stepd.body-asked-for";
+
     private final HttpSettings settings;
     private final Metrics metrics;
 
@@ -30,6 +34,7 @@ final class BodyReceiver {
     /// @param open admits a body of so many bytes, -1 when that is not known yet
     <T> CompletableFuture<T> receive(ServerHttpRequest<?> request, LongFunction<Incoming<T>> open) {
         var body = request.byteBody();
+        boolean held = held(request);
         long length = body.expectedLength().orElse(-1);
         if (body instanceof AvailableByteBody whole) {
             return receiveWhole(whole, open);
@@ -38,15 +43,22 @@ final class BodyReceiver {
         try {
             incoming = open.apply(length);
         } catch (RuntimeException refusal) {
-            // a body held back by "Expect: 100-continue" was never asked for: there is nothing to drop
-            if (!request.getHeaders().contains("Expect")) {
+            if (!held) { // else it was never asked for: there is nothing to drop
                 Reception.<T>refusing(channel(request)).subscribeTo(body);
             }
             return CompletableFuture.failedFuture(refusal);
         }
         var reception = new Reception<>(channel(request), incoming, length, settings.bodyIdleTimeout(), metrics);
+        if (held) {
+            request.setAttribute(ASKED_FOR, true);
+        }
         reception.subscribeTo(body);
         return reception.result();
+    }
+
+    /// Whether the client holds its body back until told to go on: it said `Expect: 100-continue` and nobody has yet.
+    static boolean held(HttpRequest<?> request) {
+        return request.getHeaders().contains("Expect") && request.getAttribute(ASKED_FOR).isEmpty();
     }
 
     /// A body that came in one piece with its head, as small ones do.
@@ -86,7 +98,7 @@ final class BodyReceiver {
         return future;
     }
 
-    private static io.netty.channel.Channel channel(ServerHttpRequest<?> request) {
+    private static Channel channel(ServerHttpRequest<?> request) {
         return ((NettyHttpRequest<?>) request).getChannelHandlerContext().channel();
     }
 }

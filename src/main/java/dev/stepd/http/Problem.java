@@ -48,7 +48,7 @@ record Problem(ErrorCode code, String detail, String effect, Map<String, Object>
         json.put("status", code.status());
         json.put("detail", detail);
         json.put("retryable", code.retryable());
-        json.put("effect", effect);
+        json.put("effect", members.getOrDefault("effect", effect)); // a change that took hold says so itself
         members.forEach(json::putIfAbsent);
         return json;
     }

@@ -54,8 +54,8 @@ final class Problems implements ErrorResponseProcessor<Object>, ExceptionHandler
     private MutableHttpResponse<?> answer(HttpRequest<?> request, Problem problem) {
         metrics.problem(problem.code());
         var response = problem.response();
-        // whoever waits for "100 Continue" will not send its body now, and the connection has no next request to find
-        if (request.getHeaders().contains("Expect")) {
+        // who holds its body back will not send it now, and the connection has no next request to find
+        if (BodyReceiver.held(request)) {
             response.header("Connection", "close");
         }
         return response;

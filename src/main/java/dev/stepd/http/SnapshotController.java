@@ -52,7 +52,7 @@ final class SnapshotController {
         return Wire.json(Wire.snapshot(find(sessions.find(id), snapshot)));
     }
 
-    @Get("/snapshots/{snapshot}/data")
+    @Get(value = "/snapshots/{snapshot}/data", headRoute = false)
     CompletionStage<HttpResponse<?>> data(String id, String snapshot, ServerHttpRequest<?> request) {
         QueryParameters.of(request);
         var session = sessions.find(id);

@@ -40,7 +40,7 @@ final class TensorController {
                 .thenApply(status -> Wire.json(Wire.session(status)));
     }
 
-    @Get("/parameters")
+    @Get(value = "/parameters", headRoute = false)
     CompletionStage<HttpResponse<?>> parameters(String id, ServerHttpRequest<?> request) {
         var query = QueryParameters.of(request, "average");
         if (query.text("average").isPresent()) {
@@ -56,7 +56,7 @@ final class TensorController {
                 .thenApply(status -> Wire.json(Wire.session(status)));
     }
 
-    @Get("/state")
+    @Get(value = "/state", headRoute = false)
     CompletionStage<HttpResponse<?>> state(String id, ServerHttpRequest<?> request) {
         QueryParameters.of(request);
         var session = sessions.find(id);

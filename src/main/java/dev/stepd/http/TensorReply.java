@@ -19,8 +19,9 @@ import reactor.core.publisher.Flux;
 /// Sends a message from the memory it lies in. The memory's lease ends when the last buffer over it is let go,
 /// by the socket that took its bytes or by a connection that died, whichever it is.
 final class TensorReply {
-    /// Bytes of one buffer when a message needs several: a ByteBuf counts in ints.
-    private static final long PIECE_BYTES = 1L << 30;
+    /// Bytes of one buffer when a message needs several. A ByteBuf counts in ints; the bound is lower because the
+    /// connection counts as idle until a whole buffer is out.
+    private static final long PIECE_BYTES = 64L << 20;
 
     private TensorReply() {}
 

@@ -66,6 +66,11 @@ public final class Inputs {
         return new Buffer(Buffer.Kind.DELTA, "delta", Scope.ELEMENT, element);
     }
 
+    /// The step as the tensor that counted most of them does, from 1: one value for the session.
+    Expr sessionT() {
+        return new Expr.Counter(Scope.SESSION);
+    }
+
     /// The step as the tensor counts it, from 1.
     Expr t() {
         return new Expr.Counter();
@@ -74,7 +79,7 @@ public final class Inputs {
     /// A number that may change with group and step.
     Expr hyper(String name) {
         expect(spec.hyperparameter(name).orElse(null) instanceof Hyperparameter.Real, name);
-        return new Expr.Hyper(name);
+        return new Expr.Hyper(name, spec.shared().contains(name) ? Scope.SESSION : Scope.TENSOR);
     }
 
     /// Whether a number is anything but 0 in some group or at some step; if not, what it multiplies can be left out.

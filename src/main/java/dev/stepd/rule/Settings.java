@@ -128,15 +128,24 @@ public final class Settings {
         matches.add(Glob.of(fields.requiredString("match")));
         var values = numbers[0].clone();
         for (int i = 0; i < values.length; i++) {
-            values[i] = readReal(fields, reals.get(i), values[i]);
+            var real = reals.get(i);
+            if (rule.spec().shared().contains(real.name()) && fields.has(real.name())) {
+                throw oneForAll(fields, real.name());
+            }
+            values[i] = readReal(fields, real, values[i]);
         }
         for (var name : fields.others()) {
             if (flags.containsKey(name) || choices.containsKey(name)) {
-                fields.refuse(name, "set for a group", "the same value for the whole session: set it on the optimizer");
+                throw oneForAll(fields, name);
             }
         }
         fields.finish();
         return values;
+    }
+
+    private static ServiceException oneForAll(Fields fields, String name) {
+        return new ServiceException(ErrorCode.INVALID_VALUE, fields.path(name)
+                + " is set for a group, expected the same value for the whole session: set it on the optimizer");
     }
 
     private void readSchedule(Fields fields) {

@@ -4,15 +4,23 @@ import dev.stepd.expr.Expr;
 import dev.stepd.expr.Scope;
 import dev.stepd.expr.Type;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.Set;
 
 /// What the catalogue knows of an optimizer besides its step.
 ///
 /// @param slots every slot a configuration may use; a session keeps those its program reads or writes
+/// @param shared the numbers that groups may not differ in
 public record Spec(
-        String name, String title, String paper, List<Hyperparameter> hyperparameters, List<SlotSpec> slots) {
+        String name,
+        String title,
+        String paper,
+        List<Hyperparameter> hyperparameters,
+        List<SlotSpec> slots,
+        Set<String> shared) {
     /// Whether a slot holds both signs; formats that quantize choose their code book by it.
     public enum Sign {
         SIGNED,
@@ -21,12 +29,18 @@ public record Spec(
 
     /// One state array.
     ///
-    /// @param initial its value before the first step: a constant or a hyperparameter
-    public record SlotSpec(String name, Scope scope, Type storage, Sign sign, Expr initial) {}
+    /// @param initial its value before the first step: a constant, a hyperparameter or the parameter
+    public record SlotSpec(String name, Scope scope, Type storage, Sign sign, Expr initial) {
+        /// Whether the slot is a copy of the parameter before the first step.
+        public boolean startsAtParameter() {
+            return initial instanceof Expr.Read;
+        }
+    }
 
     public Spec {
         hyperparameters = List.copyOf(hyperparameters);
         slots = List.copyOf(slots);
+        shared = Set.copyOf(shared);
     }
 
     /// @param paper authors, title, year, and where to find it
@@ -45,6 +59,7 @@ public record Spec(
         private final String paper;
         private final List<Hyperparameter> hyperparameters = new ArrayList<>();
         private final List<SlotSpec> slots = new ArrayList<>();
+        private final Set<String> shared = new HashSet<>();
 
         private Builder(String name, String title, String paper) {
             this.name = name;
@@ -61,6 +76,12 @@ public record Spec(
         Builder real(String name, double initial, Hyperparameter.Range range, String meaning) {
             hyperparameters.add(new Hyperparameter.Real(name, meaning, initial, range, OptionalDouble.empty()));
             return this;
+        }
+
+        /// A number that is the same for the whole session: what depends on it may be one value for all tensors.
+        Builder shared(String name, double initial, Hyperparameter.Range range, String meaning) {
+            shared.add(name);
+            return real(name, initial, range, meaning);
         }
 
         /// A number that `null` turns off, which is what 0 means.
@@ -107,15 +128,24 @@ public record Spec(
             return this;
         }
 
+        /// An element-wise slot that starts at the parameter.
+        Builder slotOfParameter(String name) {
+            return slot(name, Sign.SIGNED, new Expr.Read(Inputs.param(Type.F32)));
+        }
+
         /// A slot of another scope. What exists once a tensor or session is kept in f64.
         Builder slot(String name, Scope scope, Sign sign, double initial) {
+            return slot(name, scope, sign, Expr.constant(initial));
+        }
+
+        Builder slot(String name, Scope scope, Sign sign, Expr initial) {
             var storage = Scope.TENSOR.coarserThan(scope) ? Type.F32 : Type.F64;
-            slots.add(new SlotSpec(name, scope, storage, sign, Expr.constant(initial)));
+            slots.add(new SlotSpec(name, scope, storage, sign, initial));
             return this;
         }
 
         Spec build() {
-            return new Spec(name, title, paper, hyperparameters, slots);
+            return new Spec(name, title, paper, hyperparameters, slots, shared);
         }
     }
 }

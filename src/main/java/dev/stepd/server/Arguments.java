@@ -47,6 +47,7 @@ final class Arguments {
             Flag.of("data", Value.DIR, "folder of the database (data)"),
             Flag.of("memory", Value.SIZE, "memory for sessions and bodies (three quarters of the machine's)"),
             Flag.of("bytes-in-flight", Value.SIZE, "memory for bodies alone (a quarter of --memory)"),
+            Flag.of("threads", Value.N, "threads that work on one step at most (the machine's cores)"),
             Flag.of("session-limit", Value.N, "how many sessions may exist (10000)"),
             Flag.of("header-limit", Value.SIZE, "longest safetensors header (8MB)"),
             Flag.of("json-limit", Value.SIZE, "longest JSON body (16MB)"),
@@ -94,6 +95,7 @@ final class Arguments {
     static String help() {
         var help = new StringBuilder("""
                 usage: stepd serve [flags]        runs the server
+                       stepd demo                 trains a classifier of digits through a server of its own
                        stepd explain OPTIMIZER    prints what an optimizer compiles to
 
                 """);

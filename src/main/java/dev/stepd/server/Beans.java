@@ -18,7 +18,7 @@ final class Beans {
     @Singleton
     @Bean(preDestroy = "close")
     Engine engine(ServerSettings settings) {
-        return new Engine(new CpuDevice(settings.memoryBytes(), Runtime.getRuntime().availableProcessors()));
+        return new Engine(new CpuDevice(settings.memoryBytes(), settings.threadCount()));
     }
 
     @Singleton

@@ -47,7 +47,8 @@ final class Server implements AutoCloseable {
     }
 
     String address() {
-        return "http://" + http.getHost() + ":" + http.getPort();
+        var host = http.getHost().contains(":") ? "[" + http.getHost() + "]" : http.getHost();
+        return "http://" + host + ":" + http.getPort();
     }
 
     <T> T bean(Class<T> type) {

@@ -16,6 +16,7 @@ import org.jspecify.annotations.Nullable;
 /// @param data the folder of the database; made when absent
 /// @param memory bytes that sessions and bodies may hold together; three quarters of the machine's when absent
 /// @param bytesInFlight bytes of bodies being received or waiting for their step; a quarter of `memory` when absent
+/// @param threads that work on one step at most; the machine's cores when absent
 /// @param headerLimit bytes of the longest safetensors header
 /// @param sessionLimit how many sessions may exist
 /// @param drainTimeout how long running steps may take to finish when the server ends
@@ -27,6 +28,7 @@ record ServerSettings(
         @Bindable(defaultValue = "data") Path data,
         @Nullable @ReadableBytes Long memory,
         @Nullable @ReadableBytes Long bytesInFlight,
+        @Nullable Integer threads,
         @Bindable(defaultValue = "8MB") @ReadableBytes long headerLimit,
         @Bindable(defaultValue = "10000") int sessionLimit,
         @Bindable(defaultValue = "30s") Duration drainTimeout) {
@@ -36,6 +38,10 @@ record ServerSettings(
 
     long bytesInFlightMax() {
         return bytesInFlight != null ? bytesInFlight : memoryBytes() / 4;
+    }
+
+    int threadCount() {
+        return threads != null ? Math.max(1, threads) : Runtime.getRuntime().availableProcessors();
     }
 
     private static long machineBytes() {

@@ -1,5 +1,6 @@
 package dev.stepd.server;
 
+import dev.stepd.demo.Demo;
 import java.io.PrintStream;
 import java.util.Arrays;
 import java.util.List;
@@ -25,6 +26,9 @@ public final class Stepd {
             switch (command) {
                 case "serve" -> Server.start(Arguments.settings(rest)).endOnSignal().announce(out);
                 case "explain" -> Explain.run(rest, out);
+                case "demo" -> {
+                    return demo(rest, out, err);
+                }
                 case "help", "--help", "-h" -> out.print(Arguments.help());
                 default -> throw new UsageException("unknown command " + command + "; see stepd help");
             }
@@ -33,5 +37,12 @@ public final class Stepd {
             err.println("stepd: " + e.getMessage());
             return USAGE;
         }
+    }
+
+    private static int demo(List<String> rest, PrintStream out, PrintStream err) {
+        if (!rest.isEmpty()) {
+            throw new UsageException("demo takes no flags, but got " + rest.getFirst());
+        }
+        return Demo.run(Stepd.class.getName(), out, err);
     }
 }

@@ -8,8 +8,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/// Lays the fields a client wants changed over the description of a session. Within `optimizer` single hyperparameters may
-/// change; every other field is replaced as a whole, and `null` turns it off.
+/// Lays the fields a client wants changed over the description of a session. Within `optimizer` single
+/// hyperparameters may change; every other field is replaced as a whole, and `null` turns it off.
 final class DescriptionPatch {
     private static final List<String> CHANGEABLE =
             List.of("name", "optimizer", "groups", "schedule", "clip", "non_finite", "snapshot_every");

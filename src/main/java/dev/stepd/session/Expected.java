@@ -16,8 +16,8 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/// The arrays a body may bring, and where each lies in a flat stretch of memory that holds them all end to end. Safe for
-/// concurrent use.
+/// The arrays a body may bring, and where each lies in a flat stretch of memory that holds them all end to end. Safe
+/// for concurrent use.
 final class Expected {
     /// @param index bit of the array in [Match#present]
     /// @param offset first byte in the flat memory

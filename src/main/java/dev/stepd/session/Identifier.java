@@ -12,6 +12,7 @@ final class Identifier {
 
     static String next() {
         var hex = HexFormat.of();
-        return hex.toHexDigits(System.currentTimeMillis(), TIME_DIGITS) + "-" + hex.toHexDigits(RANDOM.nextLong(), TIME_DIGITS);
+        return hex.toHexDigits(System.currentTimeMillis(), TIME_DIGITS)
+                + "-" + hex.toHexDigits(RANDOM.nextLong(), TIME_DIGITS);
     }
 }

@@ -15,7 +15,8 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/// JSON text to maps, lists, strings, numbers, booleans and nulls, and back. For what the store keeps, never for bodies.
+/// JSON text to maps, lists, strings, numbers, booleans and nulls, and back. For what the store keeps, never for
+/// bodies.
 final class Json {
     private static final JsonFactory FACTORY =
             JsonFactory.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build();

@@ -2,12 +2,14 @@ package dev.stepd.session;
 
 import java.util.concurrent.Executor;
 import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.ThreadFactory;
+import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 
-/// The threads all sessions share. Small sessions have their own, so that they never queue behind large ones, and so has
-/// the database, so that no step waits for it.
+/// The threads all sessions share. Small sessions have their own, so that they never queue behind large ones, and so
+/// has the database, so that no step waits for it.
 final class Lanes implements AutoCloseable {
     /// Below this a step takes less time than handing it to another thread and back.
     static final long SMALL_ELEMENTS_MAX = 32_768;
@@ -49,10 +51,13 @@ final class Lanes implements AutoCloseable {
 
     private static ExecutorService pool(String name, int threads) {
         var count = new AtomicInteger();
-        return Executors.newFixedThreadPool(threads, task -> {
+        ThreadFactory factory = task -> {
             var thread = new Thread(task, name + "-" + count.incrementAndGet());
             thread.setDaemon(true);
             return thread;
-        });
+        };
+        // refuses only once it is shut down: then the caller finds the session closed by itself
+        return new ThreadPoolExecutor(threads, threads, 0, TimeUnit.SECONDS, new LinkedBlockingQueue<>(), factory,
+                (task, pool) -> task.run());
     }
 }

@@ -244,7 +244,8 @@ final class LiveSession implements Life {
                     snapshots.storeBeforeShutdown();
                 }
             } catch (RuntimeException e) {
-                LOG.error("session {} could not be stored at shutdown, its durable step is {}", id, snapshots.durableStep(), e);
+                LOG.error("session {} could not be stored at shutdown, its durable step is {}",
+                        id, snapshots.durableStep(), e);
             } finally {
                 standing = new Standing.Draining();
                 free();

@@ -3,12 +3,13 @@ package dev.stepd.session;
 import dev.stepd.store.StoredSession;
 import java.util.Map;
 
-/// A stored session that could not be brought back: listed with the reason, and refusing every step, because starting it
-/// anew would train on as if nothing had been lost.
+/// A stored session that could not be brought back: listed with the reason, and refusing every step, because starting
+/// it anew would train on as if nothing had been lost.
 ///
 /// @param description as stored, as far as it could be read
 /// @param durableStep the step of its newest snapshot
-record LostSession(StoredSession stored, Map<String, Object> description, long durableStep, String device, String reason)
+record LostSession(
+        StoredSession stored, Map<String, Object> description, long durableStep, String device, String reason)
         implements Life {
     @Override
     public Session.Status status() {

@@ -1,5 +1,6 @@
 package dev.stepd.session;
 
+import dev.stepd.error.ErrorCode;
 import dev.stepd.error.ServiceException;
 import dev.stepd.store.StoredSession;
 import dev.stepd.store.StoredSnapshot;
@@ -15,8 +16,8 @@ final class Recovery {
 
     private Recovery() {}
 
-    /// The session at its newest snapshot, or the reason why not. A session that promised no durability and has no snapshot
-    /// is gone, and so is its row.
+    /// The session at its newest snapshot, or the reason why not. A session that promised no durability and has no
+    /// snapshot is gone, and so is its row.
     static Optional<Life> recover(Resources resources, StoredSession row) {
         var store = resources.store();
         Map<String, Object> description = Map.of("name", row.name());
@@ -35,7 +36,8 @@ final class Recovery {
             return Optional.of(live);
         } catch (ServiceException e) {
             LOG.error("session {} cannot be brought back: {}", row.id(), e.getMessage());
-            return Optional.of(new LostSession(row, description, durableStep, resources.engine().deviceName(), e.getMessage()));
+            var device = resources.engine().deviceName();
+            return Optional.of(new LostSession(row, description, durableStep, device, e.getMessage()));
         }
     }
 
@@ -61,7 +63,8 @@ final class Recovery {
             }
             throw new IOException("no JSON object");
         } catch (IOException e) {
-            throw new ServiceException(dev.stepd.error.ErrorCode.CONFLICT, "its stored description cannot be read: " + e.getMessage(), e);
+            throw new ServiceException(
+                    ErrorCode.CONFLICT, "its stored description cannot be read: " + e.getMessage(), e);
         }
     }
 }

@@ -61,7 +61,8 @@ public final class Session {
     /// Admits a step's body: checks the step number as far as it can be known now, reserves memory.
     /// A replay is answered only after its body arrived and proved the same.
     ///
-    /// @throws dev.stepd.error.ServiceException STEP_MISMATCH, PARAMETERS_MISSING, BODY_TOO_LARGE, TOO_MANY_REQUESTS, UNAVAILABLE
+    /// @throws dev.stepd.error.ServiceException STEP_MISMATCH, PARAMETERS_MISSING, BODY_TOO_LARGE, TOO_MANY_REQUESTS,
+    ///    UNAVAILABLE
     public Incoming<StepAnswer> receiveStep(StepOrder order) {
         return live().steps().receive(order);
     }

@@ -117,10 +117,12 @@ public final class Sessions implements AutoCloseable {
     @Override
     public void close() {
         draining = true;
-        var live = sessions.values().stream()
-                .map(Session::life)
-                .flatMap(life -> life instanceof LiveSession one ? java.util.stream.Stream.of(one) : java.util.stream.Stream.empty())
-                .toList();
+        var live = new ArrayList<LiveSession>();
+        for (var session : sessions.values()) {
+            if (session.life() instanceof LiveSession one) {
+                live.add(one);
+            }
+        }
         live.forEach(LiveSession::drain);
         CompletableFuture.allOf(live.stream().map(LiveSession::shutDown).toArray(CompletableFuture[]::new)).join();
         sessions.clear();

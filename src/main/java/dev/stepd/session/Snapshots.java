@@ -17,8 +17,8 @@ import org.slf4j.LoggerFactory;
 
 /// Takes the snapshots of one session and brings them back.
 ///
-/// A snapshot is copied on the strand and written from the store's own threads, one after the other, while stepping goes on. Only
-/// where memory has no room for the copy does the session wait until its own memory is written.
+/// A snapshot is copied on the strand and written from the store's own threads, one after the other, while stepping
+/// goes on. Only where memory has no room for the copy does the session wait until its own memory is written.
 final class Snapshots {
     private static final Logger LOG = LoggerFactory.getLogger(Snapshots.class);
     /// Automatic snapshots beyond these are removed: the last one, and the one before in case the last is damaged.
@@ -67,7 +67,8 @@ final class Snapshots {
         storeOrFail(Origin.AUTOMATIC).whenComplete((info, failure) -> {
             automaticUnderWay.set(false);
             if (failure != null) {
-                LOG.warn("no automatic snapshot of session {}, its durable step stays {}", session.id(), durableStep, failure);
+                LOG.warn("no automatic snapshot of session {}, its durable step stays {}",
+                        session.id(), durableStep, failure);
             }
         });
     }
@@ -112,7 +113,8 @@ final class Snapshots {
                     session.requireRestorable();
                     loaded.applyTo(session);
                     session.recovered();
-                    LOG.info("session {} restored at step {} from snapshot {}", session.id(), session.step(), snapshotId);
+                    LOG.info("session {} restored at step {} from snapshot {}",
+                            session.id(), session.step(), snapshotId);
                     var digest = new Session.Digest(loaded.stored().step(), loaded.stored().digest());
                     Stages.pass(storeIfDurable().thenApply(nothing -> digest), done);
                 } catch (Throwable e) {

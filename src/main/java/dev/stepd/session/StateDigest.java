@@ -16,8 +16,8 @@ import java.util.Map;
 /// One hash over everything a session keeps, the same wherever and in whatever layout it is kept.
 ///
 /// SHA-256 over the line `step=<n>`, the line `tensor_steps=[...]`, then for each array in canonical order a line
-/// `<key> <dtype> <shape>` and its bytes, little-endian. Canonical: the tensors as declared, of each the parameter and then
-/// its slots in the rule's order; what belongs to no tensor comes last.
+/// `<key> <dtype> <shape>` and its bytes, little-endian. Canonical: the tensors as declared, of each the parameter
+/// and then its slots in the rule's order; what belongs to no tensor comes last.
 final class StateDigest {
     private static final long SLICE_BYTES = 1 << 30;
 

@@ -11,8 +11,8 @@ import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
-/// The counters in the `__metadata__` of an exported state: `step`, and `tensor_steps` (a JSON array by declared tensor)
-/// where a partial step left some tensors behind.
+/// The counters in the `__metadata__` of an exported state: `step`, and `tensor_steps` (a JSON array by declared
+/// tensor) where a partial step left some tensors behind.
 final class StateMetadata {
     private static final String STEP = "step";
     private static final String TENSOR_STEPS = "tensor_steps";

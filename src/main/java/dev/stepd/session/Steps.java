@@ -20,8 +20,8 @@ import org.jspecify.annotations.Nullable;
 
 /// Takes the steps of one session, each exactly once.
 ///
-/// The memory a gradient arrived in holds the delta afterwards and stays until the next step is taken: that is the answer
-/// to a client that lost the first one.
+/// The memory a gradient arrived in holds the delta afterwards and stays until the next step is taken: that is the
+/// answer to a client that lost the first one.
 final class Steps {
     private static final int LENGTH_BYTES = 8;
     private static final SafetensorsMessage NOTHING = SafetensorsMessage.of(List.of(), Map.of());
@@ -98,7 +98,8 @@ final class Steps {
             boolean same = answered && before.body().equals(fingerprint);
             return switch (StepDecision.of(order.number(), current, answered, same)) {
                 case APPLY -> apply(body, fingerprint, queueNanos);
-                case REPLAY -> answer(before, order.returned(), new StepAnswer.Timings(body.receiveNanos(), queueNanos, 0), true);
+                case REPLAY ->
+                    answer(before, order.returned(), new StepAnswer.Timings(body.receiveNanos(), queueNanos, 0), true);
                 case BODY_DIFFERS -> throw new ServiceException(ErrorCode.STEP_BODY_DIFFERS,
                         "step " + current + " was taken already, from another body");
                 case MISMATCH -> throw mismatch(order.number().orElseThrow(), current);
@@ -129,7 +130,9 @@ final class Steps {
                     body.buffer().retain());
             release(last.getAndSet(taken));
             session.changed();
-            return copy == null ? answer(taken, order.returned(), timings, false) : parameters(taken, copy, timings, false);
+            return copy == null
+                    ? answer(taken, order.returned(), timings, false)
+                    : parameters(taken, copy, timings, false);
         } catch (RuntimeException e) {
             if (copy != null) {
                 copy.release();
@@ -173,8 +176,9 @@ final class Steps {
 
     private StepAnswer answer(
             LastStep step, StepAnswer.Timings timings, boolean replayed, SafetensorsMessage message, Runnable release) {
-        return new StepAnswer(step.number(), step.lr(), step.gradNorm(), session.snapshots().durableStep(), replayed, timings,
-                message, release);
+        long durableStep = session.snapshots().durableStep();
+        return new StepAnswer(
+                step.number(), step.lr(), step.gradNorm(), durableStep, replayed, timings, message, release);
     }
 
     /// Copies the parameters, on the strand, into memory of a buffer's size.

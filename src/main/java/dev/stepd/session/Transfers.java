@@ -85,7 +85,8 @@ final class Transfers {
             var header = new SafetensorsHeader(slots.header().entries(),
                     StateMetadata.write(stepper.step(), stepper.tensorSteps()));
             var data = copy.memory().asSlice(0, slots.byteCount());
-            return new Download(stepper.step(), new SafetensorsMessage(header.framed(), List.of(data)), copy.releaseOnce());
+            var message = new SafetensorsMessage(header.framed(), List.of(data));
+            return new Download(stepper.step(), message, copy.releaseOnce());
         });
     }
 

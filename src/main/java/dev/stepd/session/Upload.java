@@ -83,7 +83,8 @@ final class Upload implements Incoming<Session.Status>, SafetensorsReceiver.Dest
             return CompletableFuture.failedFuture(e);
         }
         handedOn = true;
-        return Stages.plain(session.askStage(() -> effect.apply(match, received.memory())).whenComplete((status, failure) -> end()));
+        var applied = session.askStage(() -> effect.apply(match, received.memory()));
+        return Stages.plain(applied.whenComplete((status, failure) -> end()));
     }
 
     @Override

@@ -4,7 +4,8 @@ import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Optional;
 
-/// Where sessions and their snapshots are kept. Safe for concurrent use; every call blocks and belongs on no step's path.
+/// Where sessions and their snapshots are kept. Safe for concurrent use; every call blocks and belongs on no step's
+/// path.
 ///
 /// A snapshot exists once it is complete and not before: one whose writing ended early, by an exception or with the
 /// process, is never listed and is removed when the store opens next. Whatever returned normally survives a kill.

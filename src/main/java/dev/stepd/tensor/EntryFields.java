@@ -21,21 +21,21 @@ final class EntryFields {
         var what = HeaderJson.named(key);
         if (dtype == null || shape == null || offsets == null) {
             throw HeaderJson.malformed(what + " lacks "
-                    + (dtype == null ? "dtype" : shape == null ? "shape" : "data_offsets"), null);
+                    + (dtype == null ? "dtype" : shape == null ? "shape" : "data_offsets"));
         }
         if (offsets.size() != 2) {
-            throw HeaderJson.malformed(what + " data_offsets has " + offsets.size() + " numbers, expected 2", null);
+            throw HeaderJson.malformed(what + " data_offsets has " + offsets.size() + " numbers, expected 2");
         }
         long begin = offsets.getFirst();
         long end = offsets.getLast();
         if (end < begin) {
-            throw HeaderJson.malformed(what + " ends at byte " + end + ", before it begins at " + begin, null);
+            throw HeaderJson.malformed(what + " ends at byte " + end + ", before it begins at " + begin);
         }
         var type = DType.of(what, dtype);
         long expected = byteCount(what, type);
         if (end - begin != expected) {
             throw HeaderJson.malformed(what + " has " + (end - begin) + " bytes of data, " + type + " " + shape + " needs "
-                    + expected, null);
+                    + expected);
         }
         return new Entry(key, type, new Shape(shape), begin, end);
     }

@@ -103,7 +103,7 @@ final class HeaderJson {
             }
         }
         if (parser.nextToken() != null) {
-            throw malformed("the safetensors header goes on behind its closing brace", null);
+            throw malformed("the safetensors header goes on behind its closing brace");
         }
         // empty tensors share their place with the one that follows: the end decides
         entries.sort(Comparator.comparingLong(Entry::begin).thenComparingLong(Entry::end));
@@ -117,7 +117,7 @@ final class HeaderJson {
             if (entry.begin() != end) {
                 throw malformed(named(entry.key()) + " begins at byte " + entry.begin() + " of the data, "
                         + (entry.begin() < end ? "inside the one before it, which ends at " : "leaving a hole behind ")
-                        + end, null);
+                        + end);
             }
             end = entry.end();
         }
@@ -148,8 +148,7 @@ final class HeaderJson {
                 case "shape" -> fields.shape = longs(parser, token, named(key) + " shape");
                 case "data_offsets" -> fields.offsets = longs(parser, token, named(key) + " data_offsets");
                 default -> throw malformed(
-                        named(key) + " has the unknown field " + shown(field) + ", known are dtype, shape, data_offsets",
-                        null);
+                        named(key) + " has the unknown field " + shown(field) + ", known are dtype, shape, data_offsets");
             }
         }
         return fields.entry();
@@ -162,7 +161,7 @@ final class HeaderJson {
             expect(parser.currentToken(), JsonToken.VALUE_NUMBER_INT, what, "an array of whole numbers");
             long value = parser.getLongValue();
             if (value < 0) {
-                throw malformed(what + " holds " + value + ", the least is 0", null);
+                throw malformed(what + " holds " + value + ", the least is 0");
             }
             values.add(value);
         }
@@ -171,7 +170,7 @@ final class HeaderJson {
 
     private static void expect(JsonToken token, JsonToken expected, String what, String description) {
         if (token != expected) {
-            throw malformed(what + " is not " + description, null);
+            throw malformed(what + " is not " + description);
         }
     }
 
@@ -183,7 +182,7 @@ final class HeaderJson {
                 boolean pair = Character.isHighSurrogate(c) && i + 1 < text.length()
                         && Character.isLowSurrogate(text.charAt(i + 1));
                 if (!pair) {
-                    throw malformed("the safetensors header holds a lone surrogate in " + shown(text), null);
+                    throw malformed("the safetensors header holds a lone surrogate in " + shown(text));
                 }
                 i++;
             }
@@ -199,9 +198,11 @@ final class HeaderJson {
         return text.length() > 80 ? text.substring(0, 80) + "..." : text;
     }
 
-    static ServiceException malformed(String message, @org.jspecify.annotations.Nullable Throwable cause) {
-        return cause == null
-                ? new ServiceException(ErrorCode.MALFORMED_BODY, message)
-                : new ServiceException(ErrorCode.MALFORMED_BODY, message, cause);
+    static ServiceException malformed(String message) {
+        return new ServiceException(ErrorCode.MALFORMED_BODY, message);
+    }
+
+    static ServiceException malformed(String message, Throwable cause) {
+        return new ServiceException(ErrorCode.MALFORMED_BODY, message, cause);
     }
 }

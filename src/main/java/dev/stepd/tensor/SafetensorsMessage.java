@@ -5,7 +5,8 @@ import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.Map;
 
-/// A safetensors body ready to leave: its framed header and the data that follows, in order, from the memory it lies in.
+/// A safetensors body ready to leave: its framed header and the data that follows, in order, from the memory it lies
+/// in.
 ///
 /// @param header the u64 length and the JSON, ready to send; read through duplicates only
 /// @param data the tensors' bytes end to end; not owned

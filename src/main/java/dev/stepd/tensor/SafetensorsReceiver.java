@@ -13,15 +13,15 @@ import org.jspecify.annotations.Nullable;
 /// Takes a safetensors body in, chunk by chunk of any size, and puts each tensor where the caller wants it.
 ///
 /// Every rule of the format is checked as soon as the bytes that show a breach are here; nothing is written before the
-/// whole header was found good, and never outside the destinations. Besides them it needs no more memory than the header. Not thread-safe: one
-/// thread at a time. After a failure it stays failed.
+/// whole header was found good, and never outside the destinations. Besides them it needs no more memory than the
+/// header. Not thread-safe: one thread at a time. After a failure it stays failed.
 public final class SafetensorsReceiver {
     /// Decides where a body goes, knowing all it will bring.
     public interface Destinations {
         /// Called once, before any data byte.
         ///
-        /// @return for each entry of the header, in its order, memory for as many elements: of the entry's dtype, or F32 for
-        ///     one of F16 or BF16, which is then widened
+        /// @return for each entry of the header, in its order, memory for as many elements: of the entry's dtype, or
+        ///     F32 for one of F16 or BF16, which is then widened
         /// @throws ServiceException when the body is not welcome
         List<Part> choose(SafetensorsHeader header);
     }
@@ -82,7 +82,7 @@ public final class SafetensorsReceiver {
         }
         if (!headerRead || received != totalBytes) {
             throw malformed("the body ends after " + received + " bytes, "
-                    + (headerRead ? "its header announces " + totalBytes : "inside its safetensors header"), null);
+                    + (headerRead ? "its header announces " + totalBytes : "inside its safetensors header"));
         }
         return new Fingerprint(received, crc.getValue());
     }
@@ -115,11 +115,11 @@ public final class SafetensorsReceiver {
         }
         if (headerLength < 2 || headerLength > reader.limitBytes()) {
             throw malformed("the safetensors header has " + Long.toUnsignedString(headerLength) + " bytes, allowed are 2 to "
-                    + reader.limitBytes(), null);
+                    + reader.limitBytes());
         }
         if (contentLength != UNKNOWN_LENGTH && LENGTH_BYTES + headerLength > contentLength) {
             throw malformed("the safetensors header has " + headerLength + " bytes, the whole body only "
-                    + contentLength, null);
+                    + contentLength);
         }
         header = new byte[(int) Math.min(headerLength, FIRST_HEADER_BYTES)];
     }
@@ -127,7 +127,7 @@ public final class SafetensorsReceiver {
     private void takeHeader(ByteBuffer chunk) {
         if (headerFilled == 0 && chunk.hasRemaining() && chunk.get(chunk.position()) != '{') {
             throw malformed("the safetensors header begins with byte " + (chunk.get(chunk.position()) & 0xff)
-                    + ", expected {", null);
+                    + ", expected {");
         }
         int count = (int) Math.min(headerLength - headerFilled, chunk.remaining());
         if (headerFilled + count > header.length) {
@@ -152,7 +152,7 @@ public final class SafetensorsReceiver {
             throw malformed("the safetensors header announces more than 2^63-1 bytes", e);
         }
         if (contentLength != UNKNOWN_LENGTH && total != contentLength) {
-            throw malformed("the body has " + contentLength + " bytes, its safetensors header announces " + total, null);
+            throw malformed("the body has " + contentLength + " bytes, its safetensors header announces " + total);
         }
         parts = destinations.choose(layout);
         checkDestinations();
@@ -176,7 +176,7 @@ public final class SafetensorsReceiver {
 
     private void takeData(ByteBuffer chunk) {
         if (chunk.remaining() > totalBytes - received) {
-            throw malformed("the body goes on behind the " + totalBytes + " bytes its safetensors header announces", null);
+            throw malformed("the body goes on behind the " + totalBytes + " bytes its safetensors header announces");
         }
         if (!chunk.hasRemaining()) {
             return;

@@ -6,8 +6,8 @@ import java.nio.ByteOrder;
 
 /// Turns F16 and BF16 as they arrive into F32 in place. Exact: every value of either is a value of F32.
 ///
-/// Goes through two small arrays that stay in the first-level cache, because the compiler turns loops over arrays into vector
-/// code and loops over segments not. An element may be split between two calls.
+/// Goes through two small arrays that stay in the first-level cache, because the compiler turns loops over arrays
+/// into vector code and loops over segments not. An element may be split between two calls.
 final class Widening {
     private static final int BLOCK = 2048;
     private static final ValueLayout.OfShort SHORT =

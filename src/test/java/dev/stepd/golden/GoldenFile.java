@@ -9,6 +9,7 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -96,15 +97,11 @@ public record GoldenFile(String optimizer, String config, JsonNode header, ByteB
         return find(key).orElseThrow(() -> new IllegalStateException(this + " has no " + key));
     }
 
-    /// The names of recorded state that exists once for each tensor.
-    public List<String> states() {
-        var names = new java.util.TreeSet<String>();
-        header.fieldNames().forEachRemaining(key -> {
-            if (key.startsWith("state/") && !key.contains("/_global/")) {
-                names.add(key.split("/")[1]);
-            }
-        });
-        return List.copyOf(names);
+    /// How many states were recorded after a step.
+    public long states(int t) {
+        var keys = new ArrayList<String>();
+        header.fieldNames().forEachRemaining(keys::add);
+        return keys.stream().filter(key -> key.startsWith("state/") && key.endsWith("/" + t)).count();
     }
 
     @Override

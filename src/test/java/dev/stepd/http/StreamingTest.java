@@ -131,6 +131,19 @@ class StreamingTest {
     }
 
     @Test
+    void clientThatWasToldToGoOnHearsTheRefusal() throws Exception {
+        try (var socket = connect()) {
+            var out = socket.getOutputStream();
+            head(out, "?refuse-at=5", 30_000_000, "Expect: 100-continue\r\n");
+            assertThat(head(socket.getInputStream())).startsWith("HTTP/1.1 100");
+            for (int sent = 0; sent < 30; sent++) {
+                out.write(new byte[1_000_000]);
+            }
+            assertThat(head(socket.getInputStream())).startsWith("HTTP/1.1 422").doesNotContainIgnoringCase("connection: close");
+        }
+    }
+
+    @Test
     void bodyCutInTheMiddleIsClosed() throws Exception {
         try (var socket = connect()) {
             head(socket.getOutputStream(), "", 1_000_000, "");

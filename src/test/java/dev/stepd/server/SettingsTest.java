@@ -16,15 +16,15 @@ import org.junit.jupiter.api.Test;
 class SettingsTest {
     private static final Map<String, String> GIVEN = Map.of(
             "host", "127.0.0.2", "port", "9000", "allow-remote", "true", "data", "elsewhere", "memory", "3GB",
-            "bytes-in-flight", "5MB", "header-limit", "6KB", "session-limit", "7", "drain-timeout", "8s");
+            "bytes-in-flight", "5MB", "threads", "3", "header-limit", "6KB", "session-limit", "7", "drain-timeout", "8s");
     private static final ServerSettings EXPECTED = new ServerSettings(
-            "127.0.0.2", 9000, true, Path.of("elsewhere"), 3L << 30, 5L << 20, 6L << 10, 7, Duration.ofSeconds(8));
+            "127.0.0.2", 9000, true, Path.of("elsewhere"), 3L << 30, 5L << 20, 3, 6L << 10, 7, Duration.ofSeconds(8));
 
     @Test
     void defaults() {
         try (var context = ApplicationContext.run()) {
             assertThat(context.getBean(ServerSettings.class)).isEqualTo(new ServerSettings(
-                    "127.0.0.1", 8080, false, Path.of("data"), null, null, 8 << 20, 10_000, Duration.ofSeconds(30)));
+                    "127.0.0.1", 8080, false, Path.of("data"), null, null, null, 8 << 20, 10_000, Duration.ofSeconds(30)));
         }
     }
 
@@ -56,7 +56,7 @@ class SettingsTest {
 
     @Test
     void memoryIsThreeQuartersOfTheMachineUnlessSaid() {
-        var settings = new ServerSettings("h", 0, false, Path.of("d"), null, null, 1, 1, Duration.ZERO);
+        var settings = new ServerSettings("h", 0, false, Path.of("d"), null, null, null, 1, 1, Duration.ZERO);
         assertThat(settings.memoryBytes()).isGreaterThan(1 << 20);
         assertThat(settings.bytesInFlightMax()).isEqualTo(settings.memoryBytes() / 4);
     }

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.stepd.error.ErrorCode;
 import dev.stepd.error.ServiceException;
 import dev.stepd.session.StepOrder.Return;
+import dev.stepd.tensor.Bodies;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -54,6 +55,15 @@ class ExactlyOnceTest {
         assertThat(second.step()).isEqualTo(2);
         assertThat(second.deltas().get("w")).containsExactly(-0.75f, -1.5f);
         assertThat(session.status().step()).isEqualTo(2);
+    }
+
+    @Test
+    void takesNarrowGradients() {
+        var json = "{\"w\":{\"dtype\":\"BF16\",\"shape\":[2],\"data_offsets\":[0,4]},"
+                + "\"v\":{\"dtype\":\"F16\",\"shape\":[1],\"data_offsets\":[4,6]}}";
+        var reply = Server.step(session, 1, Bodies.body(json, new byte[] {(byte) 0x80, 0x3f, 0x00, 0x40, 0x00, 0x3c}));
+        assertThat(reply.deltas().get("w")).containsExactly(-0.5f, -1f);
+        assertThat(reply.deltas().get("v")).containsExactly(-0.5f);
     }
 
     @Test

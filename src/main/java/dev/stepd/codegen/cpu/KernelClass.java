@@ -225,13 +225,11 @@ final class KernelClass {
                 var op = ((Stage.Fold) stage.outputs().get(i)).op();
                 for (int half = parts / 2; half > 0; half /= 2) {
                     for (int part = 0; part < half; part++) {
-                        code.aload(locals[part]).aload(locals[part + half]);
-                        vectors.join(op);
+                        vectors.join(op, locals[part], locals[part + half]);
                         code.astore(locals[part]);
                     }
                 }
-                code.aload(locals[0]).lload(outputs.get(i));
-                vectors.storeJoined(op);
+                vectors.storeJoined(op, locals[0], outputs.get(i));
             }
         }
 
@@ -280,8 +278,7 @@ final class KernelClass {
 
             /// Masked, the accumulator keeps the lanes past the end.
             void accumulate(Stage.Fold fold, int accumulator) {
-                code.aload(accumulator).aload(locals.get(fold.value()));
-                vectors.join(fold.op());
+                vectors.join(fold.op(), accumulator, locals.get(fold.value()));
                 if (masked) {
                     int joined = local(TypeKind.REFERENCE);
                     code.astore(joined).aload(accumulator).aload(joined).aload(mask(Type.F64));
@@ -293,8 +290,9 @@ final class KernelClass {
             /// Column accumulators lie in memory, side by side as the columns do.
             void join(Stage.Fold fold, int address) {
                 vectors.load(Type.F64, () -> at(address, Type.F64));
-                code.aload(locals.get(fold.value()));
-                vectors.join(fold.op());
+                int accumulator = local(TypeKind.REFERENCE);
+                code.astore(accumulator);
+                vectors.join(fold.op(), accumulator, locals.get(fold.value()));
                 store(Type.F64, address);
             }
 

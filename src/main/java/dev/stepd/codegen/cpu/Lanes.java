@@ -5,9 +5,7 @@ import dev.stepd.expr.Type;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
-import jdk.incubator.vector.DoubleVector;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorSpecies;
 
@@ -59,35 +57,11 @@ public final class Lanes {
         return ALL.get(ValueLayout.JAVA_DOUBLE_UNALIGNED, address);
     }
 
-    /// `a >= b || isNaN(a) ? a : b`, lane by lane, as [dev.stepd.expr.ReduceOp#MAX] joins.
-    public static DoubleVector max(DoubleVector a, DoubleVector b) {
-        var keeps = a.compare(VectorOperators.GE, b)
-                .or(a.compare(VectorOperators.NE, a));
-        return b.blend(a, keeps);
+    public static void setDouble(long address, double value) {
+        ALL.set(ValueLayout.JAVA_DOUBLE_UNALIGNED, address, value);
     }
 
-    /// Joins the lanes halves first and stores the one value left.
-    public static void storeSum(DoubleVector vector, long address) {
-        storeJoined(ReduceOp.SUM, vector, address);
-    }
-
-    /// Joins the lanes halves first and stores the one value left.
-    public static void storeMax(DoubleVector vector, long address) {
-        storeJoined(ReduceOp.MAX, vector, address);
-    }
-
-    private static void storeJoined(ReduceOp op, DoubleVector vector, long address) {
-        double joined = switch (vector.length()) {
-            case 2 -> op.join(vector.lane(0), vector.lane(1));
-            case 4 ->
-                op.join(op.join(vector.lane(0), vector.lane(2)), op.join(vector.lane(1), vector.lane(3)));
-            case 8 -> {
-                double a = op.join(op.join(vector.lane(0), vector.lane(4)), op.join(vector.lane(2), vector.lane(6)));
-                double b = op.join(op.join(vector.lane(1), vector.lane(5)), op.join(vector.lane(3), vector.lane(7)));
-                yield op.join(a, b);
-            }
-            default -> throw new IllegalStateException("no vector has " + vector.length() + " f64 lanes");
-        };
-        ALL.set(ValueLayout.JAVA_DOUBLE_UNALIGNED, address, joined);
+    public static double max(double a, double b) {
+        return ReduceOp.MAX.join(a, b);
     }
 }

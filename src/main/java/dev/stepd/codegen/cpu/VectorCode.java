@@ -14,8 +14,8 @@ import java.util.function.Consumer;
 
 /// One Vector API call for each operation of the language, at a fixed number of lanes.
 ///
-/// The calls of a loop are the API's own, nothing in between: its methods are always inlined, while a method of ours would be
-/// subject to the compiler's limits, and one that stays a call makes objects of all the vectors alive across it.
+/// Vectors are passed to the API's own methods only: those are always inlined, while a method of ours would be subject to
+/// the compiler's limits, and one that stays a call makes objects of the vectors it gets, in the loop they come from.
 final class VectorCode {
     private static final String API = "jdk.incubator.vector.";
     private static final ClassDesc LANES = ClassDesc.of("dev.stepd.codegen.cpu.Lanes");
@@ -142,13 +142,27 @@ final class VectorCode {
         };
     }
 
-    /// With two f64 vectors on the stack: joins them.
-    void join(ReduceOp op) {
+    /// Joins the f64 vectors in two locals; leaves the result on the stack.
+    ///
+    /// The result is made by a method of `b`, never of `a`: where `a` is carried round a loop, the compiler knows its class
+    /// only once it knows that of the result, and until then all it could emit is a call.
+    void join(ReduceOp op, int a, int b) {
         var vector = vector(Type.F64);
         switch (op) {
-            case SUM -> code.invokevirtual(vector, "add", MethodTypeDesc.of(vector, VECTOR));
-            case MAX -> code.invokestatic(LANES, "max", MethodTypeDesc.of(vector, vector, vector));
+            case SUM -> code.aload(b).aload(a).invokevirtual(vector, "add", MethodTypeDesc.of(vector, VECTOR));
+            case MAX -> { // a >= b || isNaN(a) ? a : b
+                code.aload(b).aload(a);
+                compare("GE", a, b);
+                compare("NE", a, a);
+                code.invokevirtual(MASK, "or", MethodTypeDesc.of(MASK, MASK));
+                blend(Type.F64);
+            }
         }
+    }
+
+    private void compare(String comparison, int a, int b) {
+        code.aload(a).getstatic(OPERATORS, comparison, COMPARISON).aload(b)
+                .invokevirtual(vector(Type.F64), "compare", MethodTypeDesc.of(MASK, COMPARISON, VECTOR));
     }
 
     /// With a vector, another, and a mask on the stack: the other where the mask is set.
@@ -225,11 +239,28 @@ final class VectorCode {
         code.getstatic(LANES, "LE", BYTE_ORDER);
     }
 
-    /// With a vector and an address on the stack.
-    void storeJoined(ReduceOp op) {
-        var name = op == ReduceOp.SUM ? "storeSum" : "storeMax";
-        code.invokestatic(LANES, name,
-                MethodTypeDesc.of(ConstantDescs.CD_void, vector(Type.F64), ConstantDescs.CD_long));
+    /// Joins the lanes of the f64 vector in a local, halves first, and stores the one value left.
+    void storeJoined(ReduceOp op, int vector, int address) {
+        code.lload(address);
+        joinLanes(op, vector, 0, 1);
+        code.invokestatic(LANES, "setDouble", MethodTypeDesc.of(
+                ConstantDescs.CD_void, ConstantDescs.CD_long, ConstantDescs.CD_double));
+    }
+
+    /// What lane `lane` holds when `left` lanes are left.
+    private void joinLanes(ReduceOp op, int vector, int lane, int left) {
+        if (left == lanes) {
+            code.aload(vector).loadConstant(lane).invokevirtual(vector(Type.F64), "lane",
+                    MethodTypeDesc.of(ConstantDescs.CD_double, ConstantDescs.CD_int));
+            return;
+        }
+        joinLanes(op, vector, lane, 2 * left);
+        joinLanes(op, vector, lane + left, 2 * left);
+        switch (op) {
+            case SUM -> code.dadd();
+            case MAX -> code.invokestatic(LANES, "max", MethodTypeDesc.of(
+                    ConstantDescs.CD_double, ConstantDescs.CD_double, ConstantDescs.CD_double));
+        }
     }
 
     /// With a species, an index and a limit on the stack.

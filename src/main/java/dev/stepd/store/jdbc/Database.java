@@ -14,9 +14,12 @@ final class Database implements AutoCloseable {
     private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(10);
     private static final int CONNECTIONS_MAX = 4;
 
-    /// Commits reach the file before they return, the process's own shutdown closes it (not H2's hook, which would run
-    /// before the last snapshots are taken), and the page cache stays small: blobs are read once.
-    private static final String H2_OPTIONS = ";WRITE_DELAY=0;DB_CLOSE_ON_EXIT=FALSE;CACHE_SIZE=8192";
+    /// Commits reach the file before they return. The process's own shutdown closes it, not H2's hook, which would run
+    /// before the last snapshots are taken. The page cache stays small: blobs are read once. The space of removed
+    /// snapshots is used again after 10 seconds; by default H2 keeps removed blobs for minutes, and the file grows by
+    /// all that is written meanwhile.
+    private static final String H2_OPTIONS = ";WRITE_DELAY=0;DB_CLOSE_ON_EXIT=FALSE;CACHE_SIZE=8192"
+            + ";LOB_TIMEOUT=10000;RETENTION_TIME=10000";
 
     private final HikariDataSource pool;
 

@@ -33,8 +33,8 @@ public final class JdbcSnapshotStore implements SnapshotStore {
         this.database = database;
     }
 
-    /// Opens the H2 database in `folder`, creating it when absent, and removes what an earlier process left half written.
-    /// One process at a time: the file is locked until [#close] or the end of the process, however it ends.
+    /// Opens the H2 database in `folder`, creating it when absent, and removes what an earlier process left half
+    /// written. One process at a time: the file is locked until [#close] or the end of the process, however it ends.
     public static JdbcSnapshotStore h2(Path folder) {
         var store = new JdbcSnapshotStore(Database.h2(folder));
         store.run("removing incomplete snapshots", connection ->

@@ -1,0 +1,45 @@
+package dev.stepd.bench;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Supplier;
+
+/// `./stepd bench`: measures every figure the project promises and prints them in one table.
+public final class Bench {
+    private static final Map<String, Supplier<List<Figure>>> SUITES = new LinkedHashMap<>();
+
+    static {
+        SUITES.put("kernel", KernelFigures::measure);
+        SUITES.put("http", HttpFigures::measure);
+        SUITES.put("start", StartFigures::measure);
+    }
+
+    private Bench() {}
+
+    public static void main(String[] args) {
+        var names = args.length == 0 ? List.copyOf(SUITES.keySet()) : List.of(args);
+        for (var name : names) {
+            if (!SUITES.containsKey(name)) {
+                System.err.println("stepd: bench takes any of " + SUITES.keySet() + ", not " + name);
+                System.exit(2);
+            }
+        }
+        var figures = new ArrayList<Figure>();
+        for (var name : names) {
+            System.err.println("stepd: measuring " + name);
+            figures.addAll(SUITES.get(name).get());
+        }
+        print(figures);
+        System.exit(figures.stream().allMatch(Figure::passed) ? 0 : 1);
+    }
+
+    private static void print(List<Figure> figures) {
+        int width = figures.stream().mapToInt(figure -> figure.name().length()).max().orElse(0);
+        for (var figure : figures) {
+            System.out.printf("%-" + width + "s  %22s  %-18s %s%n",
+                    figure.name(), figure.measured(), figure.target().orElse(""), figure.verdict());
+        }
+    }
+}

@@ -1,0 +1,88 @@
+package dev.stepd.golden;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.stepd.rule.Catalogue;
+import dev.stepd.server.RunningServer;
+import dev.stepd.server.RunningServer.Call;
+import dev.stepd.server.Tensors;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/// A client that only adds the deltas it is sent follows the authors' own code, and holds the server's bits.
+class GoldenOverHttpTest {
+    @TempDir
+    static Path data;
+
+    private static RunningServer server;
+
+    @BeforeAll
+    static void start() {
+        server = RunningServer.start(data, Map.of());
+    }
+
+    @AfterAll
+    static void stop() {
+        server.close();
+    }
+
+    /// The first configuration of each optimizer.
+    static Stream<GoldenFile> files() {
+        return Catalogue.rules().stream().map(rule -> GoldenFile.of(List.of(rule.spec().name())).findFirst().orElseThrow());
+    }
+
+    @ParameterizedTest
+    @MethodSource("files")
+    void replaysOverHttp(GoldenFile file) throws Exception {
+        var session = server.session(new ObjectMapper().writeValueAsString(Map.of(
+                "optimizer", file.description(),
+                "tensors", GoldenFile.TENSORS.entrySet().stream()
+                        .map(e -> Map.of("name", e.getKey(), "shape", e.getValue())).toList())));
+        var parameters = new LinkedHashMap<String, float[]>();
+        GoldenFile.TENSORS.keySet().forEach(name -> parameters.put(name, file.get("param/" + name + "/0")));
+        assertThat(server.send(Call.tensors("PUT", session + "/parameters", body(parameters))).statusCode()).isEqualTo(200);
+        for (int t = 1; t <= file.steps(); t++) {
+            var answer = server.send(Call.tensors("POST", session + "/steps", gradients(file, t)).header("Stepd-Step", "" + t));
+            assertThat(answer.statusCode()).isEqualTo(200);
+            add(parameters, Tensors.values(answer.body()));
+            for (var parameter : parameters.entrySet()) {
+                Closeness.checkParameter(file, parameter.getKey(), t, parameter.getValue());
+            }
+        }
+        assertThat(Tensors.values(server.send(Call.of("GET", session + "/parameters")).body()))
+                .isEqualTo(Tensors.values(body(parameters)));
+    }
+
+    private static byte[] gradients(GoldenFile file, int t) {
+        var gradients = new LinkedHashMap<String, float[]>();
+        GoldenFile.TENSORS.keySet().forEach(name -> gradients.put(name, file.get("grad/" + name + "/" + t)));
+        return body(gradients);
+    }
+
+    private static byte[] body(Map<String, float[]> tensors) {
+        var body = Tensors.none();
+        tensors.forEach((name, values) ->
+                body.with(name, GoldenFile.TENSORS.get(name).stream().mapToLong(Long::longValue).toArray(), values));
+        return body.body();
+    }
+
+    /// Deltas come in the order the session declares its tensors.
+    private static void add(Map<String, float[]> parameters, float[] deltas) {
+        int next = 0;
+        for (var values : parameters.values()) {
+            for (int i = 0; i < values.length; i++) {
+                values[i] += deltas[next++];
+            }
+        }
+        assertThat(next).isEqualTo(deltas.length);
+    }
+}

@@ -1,0 +1,146 @@
+package dev.stepd.server;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/// The program as it is started and ended, in a process of its own.
+class ServerProcessTest {
+    private static final String SESSION = "{\"optimizer\": {\"name\": \"adamw\"}, \"tensors\": [{\"name\": \"w\", \"shape\": [3]}]}";
+
+    @TempDir
+    Path folder;
+
+    private final HttpClient client = HttpClient.newHttpClient();
+
+    @Test
+    void keepsItsFolderToItselfEndsWhenAskedAndFindsItsSessionsAgain() throws Exception {
+        var first = start("serve", "--port", "0", "--data", folder.resolve("data").toString());
+        var address = ready(first);
+        var session = send("POST", address + "/v1/sessions", SESSION).get("id").asText();
+        send("PUT", address + "/v1/sessions/" + session + "/parameters", "{\"parameters\": {\"w\": [1, 2, 3]}}");
+        for (int i = 0; i < 3; i++) {
+            send("POST", address + "/v1/sessions/" + session + "/steps", "{\"gradients\": {\"w\": [1, -1, 0.5]}}");
+        }
+        var digest = send("GET", address + "/v1/sessions/" + session + "/digest", "");
+        assertFolderIsTaken();
+        assertThat(end(first)).isZero();
+
+        var second = start("serve", "--port", "0", "--data", folder.resolve("data").toString());
+        var again = ready(second);
+        assertThat(send("GET", again + "/v1/sessions/" + session + "/digest", "")).isEqualTo(digest);
+        assertThat(digest.get("step").asInt()).isEqualTo(3);
+        assertThat(end(second)).isZero();
+    }
+
+    @Test
+    void noAcknowledgedStepIsLostWhenTheServerEndsUnderLoad() throws Exception {
+        var first = start("serve", "--port", "0", "--data", folder.resolve("data").toString());
+        var address = ready(first);
+        var session = send("POST", address + "/v1/sessions", SESSION).get("id").asText();
+        send("PUT", address + "/v1/sessions/" + session + "/parameters", "{\"parameters\": {\"w\": [1, 2, 3]}}");
+        var reached = new CountDownLatch(20);
+        var stepping = CompletableFuture.supplyAsync(() -> stepUntilRefused(address + "/v1/sessions/" + session + "/steps", reached));
+        assertThat(reached.await(60, TimeUnit.SECONDS)).isTrue();
+        assertThat(end(first)).isZero();
+        long acknowledged = stepping.get(60, TimeUnit.SECONDS);
+
+        var second = start("serve", "--port", "0", "--data", folder.resolve("data").toString());
+        var again = send("GET", ready(second) + "/v1/sessions/" + session, "");
+        assertThat(again.get("step").asLong()).isBetween(acknowledged, acknowledged + 1);
+        assertThat(again.get("durable_step")).isEqualTo(again.get("step"));
+        assertThat(end(second)).isZero();
+    }
+
+    /// The last step the server acknowledged.
+    private long stepUntilRefused(String target, CountDownLatch reached) {
+        for (long step = 1;; step++) {
+            try {
+                var request = HttpRequest.newBuilder(URI.create(target)).timeout(Duration.ofSeconds(30))
+                        .header("Content-Type", "application/json").header("Stepd-Step", Long.toString(step))
+                        .POST(BodyPublishers.ofString("{\"gradients\": {\"w\": [1, -1, 0.5]}}"));
+                if (client.send(request.build(), BodyHandlers.discarding()).statusCode() != 200) {
+                    return step - 1;
+                }
+                reached.countDown();
+            } catch (IOException ended) {
+                return step - 1;
+            } catch (InterruptedException e) {
+                throw new IllegalStateException(e);
+            }
+        }
+    }
+
+    @Test
+    void wrongFlagIsOneLineAndExitCodeTwo() throws Exception {
+        var process = start("serve", "--prot", "1");
+        assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
+        assertThat(process.exitValue()).isEqualTo(2);
+        assertThat(errors()).containsExactly("stepd: unknown flag --prot; did you mean \"--port\"?; see stepd help");
+    }
+
+    private void assertFolderIsTaken() throws Exception {
+        var process = start("serve", "--port", "0", "--data", folder.resolve("data").toString());
+        assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
+        assertThat(process.exitValue()).isEqualTo(2);
+        assertThat(errors()).anyMatch(line -> line.startsWith("stepd: --data ") && line.contains("another stepd"));
+    }
+
+    private Process start(String... arguments) throws IOException {
+        var command = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "--add-modules=jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+                "-cp", System.getProperty("java.class.path"), Stepd.class.getName()));
+        command.addAll(List.of(arguments));
+        return new ProcessBuilder(command).redirectError(Files.createTempFile(folder, "stderr", "").toFile()).start();
+    }
+
+    /// The address in the one line the program prints.
+    private static String ready(Process process) throws IOException {
+        var line = new BufferedReader(process.inputReader()).readLine();
+        assertThat(line).startsWith("stepd listening on http://127.0.0.1:");
+        return line.substring(line.indexOf("http"));
+    }
+
+    private static int end(Process process) throws InterruptedException {
+        process.destroy(); // SIGTERM
+        assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
+        return process.exitValue();
+    }
+
+    /// What all processes of this test wrote to standard error, without the runtime's own remark on incubating modules.
+    private List<String> errors() throws IOException {
+        try (var files = Files.list(folder)) {
+            var lines = new ArrayList<String>();
+            for (var file : files.filter(f -> f.getFileName().toString().startsWith("stderr")).toList()) {
+                lines.addAll(Files.readAllLines(file));
+            }
+            lines.removeIf(line -> line.startsWith("WARNING:"));
+            return lines;
+        }
+    }
+
+    private JsonNode send(String method, String target, String body) throws Exception {
+        var response = client.send(HttpRequest.newBuilder(URI.create(target)).timeout(Duration.ofSeconds(30))
+                .header("Content-Type", "application/json").method(method, BodyPublishers.ofString(body)).build(), BodyHandlers.ofString());
+        assertThat(response.statusCode()).as(response.body()).isBetween(200, 201);
+        return new ObjectMapper().readTree(response.body());
+    }
+}

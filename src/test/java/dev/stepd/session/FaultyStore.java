@@ -1,0 +1,101 @@
+package dev.stepd.session;
+
+import dev.stepd.error.ErrorCode;
+import dev.stepd.error.ServiceException;
+import dev.stepd.store.SnapshotStore;
+import dev.stepd.store.StoredSession;
+import dev.stepd.store.StoredSnapshot;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/// A store whose writing can be held up or broken.
+final class FaultyStore implements SnapshotStore {
+    private final SnapshotStore sound;
+    /// A snapshot needs one to complete, when held up.
+    final Semaphore permits = new Semaphore(0);
+    final AtomicInteger begun = new AtomicInteger();
+    volatile boolean heldUp;
+    volatile boolean broken;
+
+    FaultyStore(SnapshotStore sound) {
+        this.sound = sound;
+    }
+
+    @Override
+    public Writing write(StoredSession session, StoredSnapshot snapshot) {
+        breakDown();
+        begun.incrementAndGet();
+        if (heldUp) {
+            permits.acquireUninterruptibly();
+        }
+        var writing = sound.write(session, snapshot);
+        return new Writing() {
+            @Override
+            public void write(MemorySegment bytes) {
+                breakDown();
+                writing.write(bytes);
+            }
+
+            @Override
+            public void complete(String digest) {
+                breakDown();
+                writing.complete(digest);
+            }
+
+            @Override
+            public void close() {
+                writing.close();
+            }
+        };
+    }
+
+    private void breakDown() {
+        if (broken) {
+            throw new ServiceException(ErrorCode.UNAVAILABLE, "the disk is full");
+        }
+    }
+
+    @Override
+    public void put(StoredSession session) {
+        breakDown();
+        sound.put(session);
+    }
+
+    @Override
+    public List<StoredSession> sessions() {
+        return sound.sessions();
+    }
+
+    @Override
+    public void deleteSession(String id) {
+        sound.deleteSession(id);
+    }
+
+    @Override
+    public List<StoredSnapshot> snapshots(String sessionId) {
+        return sound.snapshots(sessionId);
+    }
+
+    @Override
+    public Optional<StoredSnapshot> snapshot(String sessionId, String snapshotId) {
+        return sound.snapshot(sessionId, snapshotId);
+    }
+
+    @Override
+    public void read(StoredSnapshot snapshot, MemorySegment into) {
+        sound.read(snapshot, into);
+    }
+
+    @Override
+    public void deleteSnapshot(String sessionId, String snapshotId) {
+        sound.deleteSnapshot(sessionId, snapshotId);
+    }
+
+    @Override
+    public void close() {
+        sound.close();
+    }
+}

@@ -1,0 +1,32 @@
+package dev.stepd.session;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.stepd.device.cpu.CpuDevice;
+import dev.stepd.engine.Engine;
+import dev.stepd.rule.Catalogue;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/// What is stored of a session must describe the same session again.
+class ResolvedDescriptionTest {
+    static Stream<String> optimizers() {
+        return Catalogue.rules().stream().map(rule -> rule.spec().name());
+    }
+
+    @ParameterizedTest
+    @MethodSource("optimizers")
+    void isADescriptionOfTheSameSession(String optimizer) throws Exception {
+        try (var engine = new Engine(new CpuDevice(1 << 20, 1))) {
+            var first = SessionDescription.parse(Server.object("""
+                    {"optimizer": {"name": "%s"}, "tensors": [{"name": "w", "shape": [2, 3]}, {"name": "b", "shape": []}],
+                     "groups": [{"match": "b", "lr": 0.5}], "schedule": [{"name": "cosine", "total_steps": 9}],
+                     "clip": {"global_norm": 1.5}, "snapshot_every": 3}""".formatted(optimizer)));
+            var text = Json.write(first.resolved(engine));
+            var second = SessionDescription.parse(Json.read(text));
+            assertThat(Json.write(second.resolved(engine))).isEqualTo(text);
+            assertThat(engine.programHash(second.blueprint())).isEqualTo(engine.programHash(first.blueprint()));
+        }
+    }
+}
