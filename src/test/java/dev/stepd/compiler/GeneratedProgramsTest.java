@@ -9,6 +9,7 @@ import java.util.stream.LongStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /// Programs nobody wrote, interpreted and compiled: every bit of every array agrees, whatever the width of vectors and the
 /// number of threads. `-Dstepd.programs=N` runs N seeds instead of a handful, `-Dstepd.seed=S` starts with seed S.
@@ -42,5 +43,16 @@ class GeneratedProgramsTest {
             return World.tensors(random, random.nextBoolean(), 0, 1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 19, 35, 67, 0);
         }
         return World.tensors(random, random.nextBoolean(), random.ints(1 + random.nextInt(4), 0, 200).toArray());
+    }
+
+    /// More than a chunk of a reduction, more than a piece of a pass, rows and blocks across both.
+    @ParameterizedTest(name = "seed {0}")
+    @ValueSource(longs = {1, 2, 3})
+    void longTensorsToo(long seed) {
+        var random = new SplittableRandom(seed);
+        var programs = new Programs(random, Type.F32, 7, 1500);
+        var program = programs.next(3, 1);
+        var extents = World.tensors(random, true, 1025, 2047, seed == 1 ? 66_001 : 5000, 4100);
+        AGREEMENT.check("seed " + seed, program, World.random(random, extents, programs.buffers(), World.Values.TAME));
     }
 }

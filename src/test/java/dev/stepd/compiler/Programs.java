@@ -44,9 +44,7 @@ final class Programs {
         this.element = element;
         this.scopes = new ArrayList<>(
                 List.of(Scope.SESSION, Scope.GROUP, Scope.TENSOR, Scope.ROW, Scope.COLUMN, Scope.ELEMENT));
-        for (int size : blocks) {
-            scopes.add(Scope.block(size));
-        }
+        java.util.Arrays.stream(blocks).distinct().mapToObj(Scope::block).forEach(scopes::add);
         buffers.add(new Buffer(Buffer.Kind.GRAD, "grad", Scope.ELEMENT, element));
         buffers.add(new Buffer(Buffer.Kind.DELTA, "delta", Scope.ELEMENT, element));
         buffers.add(new Buffer(Buffer.Kind.PARAM, "param", Scope.ELEMENT, element));
@@ -83,6 +81,18 @@ final class Programs {
         return new Program(assignments);
     }
 
+    /// The same into arrays that no program reads: however often it runs, it gives the same.
+    Program nextRepeatable(int depth, int functions) {
+        var assignments = new ArrayList<Program.Assignment>();
+        for (var assignment : next(depth, functions).assignments()) {
+            var target = assignment.target();
+            var result = new Buffer(
+                    Buffer.Kind.SLOT, "result" + assignments.size(), target.scope(), target.storage());
+            assignments.add(new Program.Assignment(result, assignment.value()));
+        }
+        return new Program(assignments);
+    }
+
     private static boolean writable(Buffer buffer) {
         return buffer.kind() != Buffer.Kind.GRAD && buffer.kind() != Buffer.Kind.INPUT;
     }
@@ -112,11 +122,12 @@ final class Programs {
 
     /// What the host or the shape knows.
     private Expr known(Scope scope) {
-        boolean host = Scope.TENSOR.coarserThan(scope) || scope.equals(Scope.TENSOR);
-        return switch (random.nextInt(host ? 4 : 1)) {
+        boolean ofTensor = scope.equals(Scope.TENSOR) || Scope.TENSOR.coarserThan(scope);
+        var counted = ofTensor && random.nextInt(4) != 0 ? Scope.TENSOR : Scope.SESSION;
+        return switch (random.nextInt(3)) {
             case 0 -> new Expr.Read(new Buffer(Buffer.Kind.EXTENT, "", scope, Type.F64));
-            case 1 -> new Expr.Counter();
-            default -> new Expr.Hyper(pick(HYPERS));
+            case 1 -> new Expr.Counter(counted);
+            default -> new Expr.Hyper(pick(HYPERS), counted);
         };
     }
 
