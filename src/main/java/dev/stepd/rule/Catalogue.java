@@ -21,7 +21,14 @@ public final class Catalogue {
             new NAdam(),
             new RAdam(),
             new Lion(),
-            new Adan());
+            new Adan(),
+            new SgdSai(),
+            new Lars(),
+            new AuON(),
+            new Fromage(),
+            new Rprop(),
+            new Asgd(),
+            new Qhm());
 
     private Catalogue() {}
 
