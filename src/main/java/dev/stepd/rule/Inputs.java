@@ -201,7 +201,12 @@ public final class Inputs {
 
     /// What a running mean that started at zero has seen by now: `1 - beta^t`.
     Expr biasCorrection(Expr beta) {
-        return one().minus(pow(beta, t()));
+        return biasCorrection(beta, t());
+    }
+
+    /// `1 - beta^t` as another counter has it.
+    static Expr biasCorrection(Expr beta, Expr t) {
+        return one().minus(pow(beta, t));
     }
 
     /// The sum over each index of `over`, in f64.

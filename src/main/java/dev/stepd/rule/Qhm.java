@@ -8,7 +8,7 @@ import java.util.List;
 ///     m <- mu*m + (1 - mu)*g        delta = -lr*(nu*m + (1 - nu)*g)
 ///
 /// Weight decay is coupled (`grad`), or decoupled as in AdamW (`direct`). State: 4 bytes a parameter. Ma, Yarats,
-/// *Quasi-hyperbolic momentum and Adam for deep learning*, 2018, arXiv:1810.06801, Algorithm 1; follows
+/// *Quasi-hyperbolic momentum and Adam for deep learning*, 2018, arXiv:1810.06801; follows
 /// facebookresearch/qhoptim.
 final class Qhm implements Rule {
     @Override
