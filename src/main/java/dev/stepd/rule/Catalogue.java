@@ -21,7 +21,23 @@ public final class Catalogue {
             new NAdam(),
             new RAdam(),
             new Lion(),
-            new Adan());
+            new Adan(),
+            new AdaBelief(),
+            new AdaBound(),
+            new AmsBound(),
+            new AdaMod(),
+            new DiffGrad(),
+            new Yogi(),
+            new Adopt(),
+            new ExAdam(),
+            new Spam(),
+            new StableSpam(),
+            new Lamb(),
+            new NovoGrad(),
+            new AdEmaMix(),
+            new LaProp(),
+            new QhAdam(),
+            new Padam());
 
     private Catalogue() {}
 
