@@ -64,9 +64,9 @@ public final class Subject implements AutoCloseable {
         variants = new Variants(recipe, true, device, domain(elements), arrays(recipe));
         var hyper = new double[recipe.settings().numberNames().size()];
         recipe.settings().values(0, STEP, hyper);
-        long outcome = variants.decide(hyper, STEP);
+        long outcome = variants.decide(hyper, STEP, STEP);
         update = variants.find(outcome);
-        update.prepare(spans.spans().getFirst(), hyper, STEP);
+        update.prepare(spans.spans().getFirst(), hyper, STEP, STEP);
         movedBytes = recipe.plan(true, outcome).stages().stream().mapToLong(Subject::movedBytes).sum();
     }
 

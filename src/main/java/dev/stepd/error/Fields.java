@@ -43,6 +43,7 @@ public final class Fields {
 
     /// Whether the field is there and `null`.
     public boolean nulled(String field) {
+        asked.add(field);
         return values.containsKey(field) && values.get(field) == null;
     }
 

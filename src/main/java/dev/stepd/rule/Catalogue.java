@@ -21,7 +21,26 @@ public final class Catalogue {
             new NAdam(),
             new RAdam(),
             new Lion(),
-            new Adan());
+            new Adan(),
+            new Madgrad(),
+            new MirrorMadgrad(),
+            new SgdSai(),
+            new Swats(),
+            new Lars(),
+            new FedAdam(),
+            new FedYogi(),
+            new FedAdagrad(),
+            new SgdHd(),
+            new AuON(),
+            new Prodigy(),
+            new DAdaptAdam(),
+            new DAdaptSgd(),
+            new DAdaptLion(),
+            new DAdaptAdagrad(),
+            new Fromage(),
+            new Rprop(),
+            new Asgd(),
+            new Qhm());
 
     private Catalogue() {}
 

@@ -30,6 +30,8 @@ public sealed interface Hyperparameter {
     /// @param maxIncluded whether `max` itself is allowed; `min` always is
     record Range(double min, double max, boolean maxIncluded) {
         static final Range NON_NEGATIVE = new Range(0, Double.MAX_VALUE, true);
+        /// Of what is divided by.
+        static final Range POSITIVE = new Range(Double.MIN_VALUE, Double.MAX_VALUE, true);
         /// Of a decay rate: 1 would never forget.
         static final Range DECAY = new Range(0, 1, false);
         static final Range UNIT = new Range(0, 1, true);
@@ -40,6 +42,9 @@ public sealed interface Hyperparameter {
 
         @Override
         public String toString() {
+            if (min == Double.MIN_VALUE && max == Double.MAX_VALUE) {
+                return "above 0";
+            }
             if (max == Double.MAX_VALUE) {
                 return "at least " + show(min);
             }

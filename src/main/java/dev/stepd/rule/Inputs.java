@@ -41,10 +41,12 @@ public final class Inputs {
 
     /// A step with decoupled weight decay: `step - lr * weight_decay * p`.
     Expr decoupledDecay(Expr step) {
-        if (!on("weight_decay")) {
-            return step;
-        }
-        return step.minus(hyper("lr").times(hyper("weight_decay")).times(param()));
+        return decoupledDecay(step, hyper("lr"));
+    }
+
+    /// Decoupled weight decay at another rate than `lr`: `step - rate * weight_decay * p`.
+    Expr decoupledDecay(Expr step, Expr rate) {
+        return on("weight_decay") ? step.minus(rate.times(hyper("weight_decay")).times(param())) : step;
     }
 
     Expr param() {
@@ -141,6 +143,15 @@ public final class Inputs {
         return new Expr.Unary(UnaryOp.ABS, x);
     }
 
+    static Expr exp(Expr x) {
+        return new Expr.Unary(UnaryOp.EXP, x);
+    }
+
+    /// The hyperbolic cosine: `(e^x + e^-x) / 2`.
+    static Expr cosh(Expr x) {
+        return exp(x).plus(exp(x.negate())).times(0.5);
+    }
+
     /// -1, 0 or 1.
     static Expr sign(Expr x) {
         return new Expr.Unary(UnaryOp.SIGN, x);
@@ -162,6 +173,22 @@ public final class Inputs {
         return Expr.compare(CompareOp.LT, b, a);
     }
 
+    static Expr atLeast(Expr a, Expr b) {
+        return Expr.compare(CompareOp.LE, b, a);
+    }
+
+    static Expr equal(Expr a, Expr b) {
+        return Expr.compare(CompareOp.EQ, a, b);
+    }
+
+    static Expr and(Expr a, Expr b) {
+        return Expr.binary(BinaryOp.AND, a, b);
+    }
+
+    static Expr positive(Expr x) {
+        return greater(x, Expr.constant(0));
+    }
+
     /// Whether this is the tensor's first step.
     Expr first() {
         return Expr.compare(CompareOp.EQ, t(), one());
@@ -174,12 +201,32 @@ public final class Inputs {
 
     /// What a running mean that started at zero has seen by now: `1 - beta^t`.
     Expr biasCorrection(Expr beta) {
-        return one().minus(pow(beta, t()));
+        return biasCorrection(beta, t());
+    }
+
+    /// `1 - beta^t` as another counter has it.
+    static Expr biasCorrection(Expr beta, Expr t) {
+        return one().minus(pow(beta, t));
     }
 
     /// The sum over each index of `over`, in f64.
     static Expr sum(Scope over, Expr x) {
         return new Expr.Reduce(ReduceOp.SUM, over, x.as(Type.F64));
+    }
+
+    /// The sum of products over each index of `over`; the products are f64.
+    static Expr dot(Scope over, Expr a, Expr b) {
+        return sum(over, a.as(Type.F64).times(b.as(Type.F64)));
+    }
+
+    /// How many elements each index of `over` covers.
+    static Expr count(Scope over) {
+        return new Expr.Read(new Buffer(Buffer.Kind.EXTENT, "", over, Type.F64));
+    }
+
+    /// The mean over each index of `over`, in f64.
+    static Expr mean(Scope over, Expr x) {
+        return sum(over, x).over(count(over));
     }
 
     /// The Euclidean norm over each index of `over`; squares are f64, so they neither overflow nor vanish.

@@ -90,6 +90,12 @@ public record Spec(
             return this;
         }
 
+        /// A number that is the same for the whole session and that `null` turns off, which is what 0 means.
+        Builder sharedOption(String name, double initial, Hyperparameter.Range range, String meaning) {
+            shared.add(name);
+            return option(name, initial, range, meaning);
+        }
+
         /// How much of a running mean is kept each step.
         Builder decay(String name, double initial, String meaning) {
             return real(name, initial, Hyperparameter.Range.DECAY, meaning);

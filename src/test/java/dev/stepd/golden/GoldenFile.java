@@ -21,15 +21,23 @@ public record GoldenFile(String optimizer, String config, JsonNode header, ByteB
     private static final Path ROOT = Path.of("src/test/resources/golden");
     private static final ObjectMapper JSON = new ObjectMapper();
 
-    /// The tensors of every trajectory, in the order references visit them.
-    public static final Map<String, List<Long>> TENSORS = tensors();
+    /// The order in which references visit the tensors.
+    private static final List<String> NAMES = List.of("dense.weight", "dense.bias", "conv.kernel");
 
-    private static Map<String, List<Long>> tensors() {
+    /// The trajectory's tensors and their shapes, in the order references visit them.
+    public Map<String, List<Long>> tensors() {
         var tensors = new LinkedHashMap<String, List<Long>>();
-        tensors.put("dense.weight", List.of(7L, 5L));
-        tensors.put("dense.bias", List.of(7L));
-        tensors.put("conv.kernel", List.of(4L, 3L, 2L, 2L));
+        for (var name : NAMES) {
+            var shape = new ArrayList<Long>();
+            header.get("param/" + name + "/0").get("shape").forEach(extent -> shape.add(extent.asLong()));
+            tensors.put(name, shape);
+        }
         return tensors;
+    }
+
+    /// Whether the file bounds a parameter's error by the largest magnitude in its tensor, not element by element.
+    public boolean boundsWholeTensors() {
+        return !header.get("__metadata__").has("format");
     }
 
     /// Every file of the given optimizers' folders.

@@ -45,11 +45,11 @@ class GoldenOverHttpTest {
     void replaysOverHttp(GoldenFile file) throws Exception {
         var session = server.session(new ObjectMapper().writeValueAsString(Map.of(
                 "optimizer", file.description(),
-                "tensors", GoldenFile.TENSORS.entrySet().stream()
+                "tensors", file.tensors().entrySet().stream()
                         .map(e -> Map.of("name", e.getKey(), "shape", e.getValue())).toList())));
         var parameters = new LinkedHashMap<String, float[]>();
-        GoldenFile.TENSORS.keySet().forEach(name -> parameters.put(name, file.get("param/" + name + "/0")));
-        assertThat(server.send(Call.tensors("PUT", session + "/parameters", body(parameters))).statusCode()).isEqualTo(200);
+        file.tensors().keySet().forEach(name -> parameters.put(name, file.get("param/" + name + "/0")));
+        assertThat(server.send(Call.tensors("PUT", session + "/parameters", body(file, parameters))).statusCode()).isEqualTo(200);
         for (int t = 1; t <= file.steps(); t++) {
             var answer = server.send(Call.tensors("POST", session + "/steps", gradients(file, t)).header("Stepd-Step", "" + t));
             assertThat(answer.statusCode()).isEqualTo(200);
@@ -59,19 +59,19 @@ class GoldenOverHttpTest {
             }
         }
         assertThat(Tensors.values(server.send(Call.of("GET", session + "/parameters")).body()))
-                .isEqualTo(Tensors.values(body(parameters)));
+                .isEqualTo(Tensors.values(body(file, parameters)));
     }
 
     private static byte[] gradients(GoldenFile file, int t) {
         var gradients = new LinkedHashMap<String, float[]>();
-        GoldenFile.TENSORS.keySet().forEach(name -> gradients.put(name, file.get("grad/" + name + "/" + t)));
-        return body(gradients);
+        file.tensors().keySet().forEach(name -> gradients.put(name, file.get("grad/" + name + "/" + t)));
+        return body(file, gradients);
     }
 
-    private static byte[] body(Map<String, float[]> tensors) {
+    private static byte[] body(GoldenFile file, Map<String, float[]> tensors) {
         var body = Tensors.none();
         tensors.forEach((name, values) ->
-                body.with(name, GoldenFile.TENSORS.get(name).stream().mapToLong(Long::longValue).toArray(), values));
+                body.with(name, file.tensors().get(name).stream().mapToLong(Long::longValue).toArray(), values));
         return body.body();
     }
 

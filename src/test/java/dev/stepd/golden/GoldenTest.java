@@ -30,7 +30,7 @@ class GoldenTest {
             load(file, stepper);
             try (var body = engine.memory().allocate(stepper.layout().elementCount() * Float.BYTES, "a body")) {
                 var present = new BitSet();
-                present.set(0, GoldenFile.TENSORS.size());
+                present.set(0, file.tensors().size());
                 for (int t = 1; t <= file.steps(); t++) {
                     for (var place : stepper.layout().places()) {
                         var gradient = MemorySegment.ofArray(file.get("grad/" + place.tensor().name() + "/" + t));
@@ -45,7 +45,7 @@ class GoldenTest {
     }
 
     private static Engine.Blueprint blueprint(GoldenFile file) {
-        var tensors = GoldenFile.TENSORS.entrySet().stream()
+        var tensors = file.tensors().entrySet().stream()
                 .map(e -> new TensorSpec(e.getKey(), new Shape(e.getValue()), DType.F32))
                 .toList();
         return new Engine.Blueprint(

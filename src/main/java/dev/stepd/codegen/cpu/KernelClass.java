@@ -24,8 +24,11 @@ import java.util.Map;
 ///
 /// - prologue: addresses into locals, uniform values broadcast to vectors, accumulators of folds to their identity;
 /// - main loop: [Order#LANES] indexes a turn, as as many vectors as that takes;
-/// - tail: the same once more for what is left, loads reading on and stores and folds masked;
+/// - tail of folds: the same once more for what is left, loads reading on and accumulators keeping the lanes past the end;
 /// - epilogue of folds: accumulators joined, halves first, and stored.
+///
+/// There are no masked stores: in some kernels they made objects of the vectors. Whoever runs a kernel that writes gives it
+/// whole turns.
 ///
 /// All vectors of a kernel have the same number of lanes, so that conversions keep lanes in place: a kernel with 64-bit
 /// values anywhere uses narrower 32-bit vectors.
@@ -103,8 +106,10 @@ final class KernelClass {
             index = local(TypeKind.LONG);
             code.lconst_0().lstore(index);
             loop();
-            tail();
-            epilogue();
+            if (stage.folds() && !columnFold) {
+                tail();
+                epilogue();
+            }
             code.return_();
         }
 
@@ -183,25 +188,14 @@ final class KernelClass {
             code.lload(index).loadConstant((long) Order.LANES).ladd().lstore(index).goto_(head).labelBinding(end);
         }
 
-        /// Folds need every part in its place; writes take one vector after the other.
+        /// What is left of the last chunk of a run.
         private void tail() {
             var end = code.newLabel();
-            if (stage.folds() && !columnFold) {
-                leaveWhenDone(end);
-                for (int part = 0; part < parts; part++) {
-                    part(part, true);
-                }
-            } else {
-                var head = code.newBoundLabel();
-                leaveWhenDone(end);
-                part(0, true);
-                code.lload(index).loadConstant((long) lanes).ladd().lstore(index).goto_(head);
+            code.lload(index).lload(COUNT).lcmp().ifge(end);
+            for (int part = 0; part < parts; part++) {
+                part(part, true);
             }
             code.labelBinding(end);
-        }
-
-        private void leaveWhenDone(Label end) {
-            code.lload(index).lload(COUNT).lcmp().ifge(end);
         }
 
         /// The values and outputs of the `part`-th vector at `index`.
@@ -238,7 +232,6 @@ final class KernelClass {
             private final int part;
             private final boolean masked;
             private final Map<Expr, Integer> locals = new IdentityHashMap<>(uniforms);
-            private final Map<Type, Integer> masks = new HashMap<>();
 
             Part(int part, boolean masked) {
                 this.part = part;
@@ -264,16 +257,9 @@ final class KernelClass {
             }
 
             void write(Stage.Write write, int address) {
+                var type = write.value().type();
                 code.aload(locals.get(write.value()));
-                store(write.value().type(), address);
-            }
-
-            private void store(Type type, int address) {
-                if (masked) {
-                    vectors.store(type, () -> at(address, type), mask(type));
-                } else {
-                    vectors.store(type, () -> at(address, type));
-                }
+                vectors.store(type, () -> at(address, type));
             }
 
             /// Masked, the accumulator keeps the lanes past the end.
@@ -281,7 +267,8 @@ final class KernelClass {
                 vectors.join(fold.op(), accumulator, locals.get(fold.value()));
                 if (masked) {
                     int joined = local(TypeKind.REFERENCE);
-                    code.astore(joined).aload(accumulator).aload(joined).aload(mask(Type.F64));
+                    code.astore(joined).aload(accumulator).aload(joined);
+                    mask();
                     vectors.blend(Type.F64);
                 }
                 code.astore(accumulator);
@@ -293,7 +280,7 @@ final class KernelClass {
                 int accumulator = local(TypeKind.REFERENCE);
                 code.astore(accumulator);
                 vectors.join(fold.op(), accumulator, locals.get(fold.value()));
-                store(Type.F64, address);
+                vectors.store(Type.F64, () -> at(address, Type.F64));
             }
 
             /// The address of this part's first value: `base + (index + part * lanes) * bytes`.
@@ -304,16 +291,11 @@ final class KernelClass {
                 }
             }
 
-            /// The local with the mask of the lanes before the end.
-            private int mask(Type type) {
-                return masks.computeIfAbsent(type, t -> {
-                    vectors.species(t);
-                    code.lload(index).loadConstant((long) part * lanes).ladd().lload(COUNT);
-                    vectors.indexInRange();
-                    int local = local(TypeKind.REFERENCE);
-                    code.astore(local);
-                    return local;
-                });
+            /// Pushes the mask of the lanes before the end.
+            private void mask() {
+                vectors.species(Type.F64);
+                code.lload(index).loadConstant((long) part * lanes).ladd().lload(COUNT);
+                vectors.indexInRange();
             }
         }
     }

@@ -222,15 +222,6 @@ final class VectorCode {
                 MethodTypeDesc.of(ConstantDescs.CD_void, SEGMENT, ConstantDescs.CD_long, BYTE_ORDER));
     }
 
-    /// The same for the lanes that are set in the mask in a local.
-    void store(Type type, Runnable push, int mask) {
-        memory();
-        push.run();
-        order();
-        code.aload(mask).invokevirtual(vector(type), "intoMemorySegment",
-                MethodTypeDesc.of(ConstantDescs.CD_void, SEGMENT, ConstantDescs.CD_long, BYTE_ORDER, MASK));
-    }
-
     private void memory() {
         code.getstatic(LANES, "ALL", SEGMENT);
     }

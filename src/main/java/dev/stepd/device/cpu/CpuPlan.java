@@ -32,7 +32,7 @@ final class CpuPlan implements BoundPlan {
     private final List<Buffer> folded;
     private long gradientBytes;
     private @Nullable Spans spans;
-    private @Nullable Region partials;
+    private @Nullable Region scratch;
 
     CpuPlan(
             Plan plan,
@@ -120,24 +120,33 @@ final class CpuPlan implements BoundPlan {
     }
 
     private void cut(Spans now) {
-        long needed = 0;
+        long tails = 0;
+        long partials = 0;
         for (var pass : passes) {
-            needed = Math.max(needed, pass.cut(now));
+            tails = Math.max(tails, pass.tailBytes());
+            partials = Math.max(partials, pass.cut(now));
         }
-        if (partials == null || partials.segment().byteSize() < needed) {
-            if (partials != null) {
-                partials.close();
-            }
-            partials = memory.allocate(needed, "a pass's partial sums");
-        }
+        var room = scratch(tails + partials);
         for (var pass : passes) {
-            pass.bind(arrays, partials.segment());
+            pass.bind(arrays, room.asSlice(0, tails), room.asSlice(tails, partials));
         }
         extents(now);
         for (int i = 0; i < folded.size(); i++) {
             fillAbsent(now, arrays.get(folded.get(i)), identities.get(i).identity());
         }
         spans = now;
+    }
+
+    /// Memory that passes use one after the other.
+    private MemorySegment scratch(long bytes) {
+        if (scratch == null || scratch.segment().byteSize() < bytes) {
+            if (scratch != null) {
+                scratch.close();
+                scratch = null;
+            }
+            scratch = memory.allocate(bytes, "a pass's partial results");
+        }
+        return scratch.segment();
     }
 
     private void fillAbsent(Spans now, MemorySegment values, double identity) {
@@ -160,8 +169,8 @@ final class CpuPlan implements BoundPlan {
     @Override
     public void close() {
         owned.forEach(Region::close);
-        if (partials != null) {
-            partials.close();
+        if (scratch != null) {
+            scratch.close();
         }
     }
 }

@@ -18,6 +18,8 @@ import java.util.Map;
 final class Pass extends Crew.Work {
     private static final MemorySegment ALL = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
 
+    private static final long TAIL_BYTES = Order.LANES * Double.BYTES;
+
     private final Stage stage;
     private final Kernel kernel;
     private final Domain domain;
@@ -28,7 +30,10 @@ final class Pass extends Crew.Work {
     private final long[] bytes;
     /// By buffer: the first index of each tensor, or nothing for what is shared by tensors.
     private final long[][] starts;
+    private final boolean[] uniform;
     private final long[][] addresses;
+    /// By worker: where the last few indexes of a write run.
+    private final long[][] tailAddresses;
     private Pieces pieces = new Pieces(List.of(), List.of());
     private Pieces.Piece[] list = new Pieces.Piece[0];
     private long partials;
@@ -43,10 +48,13 @@ final class Pass extends Crew.Work {
         this.bases = new long[buffers.size()];
         this.bytes = new long[buffers.size()];
         this.starts = new long[buffers.size()][];
+        this.uniform = new boolean[buffers.size()];
         this.addresses = new long[workers][buffers.size()];
+        this.tailAddresses = new long[workers][buffers.size()];
         for (int i = 0; i < bytes.length; i++) {
             var scope = buffers.get(i).scope();
             bytes[i] = buffers.get(i).storage().bytes();
+            uniform[i] = stage.uniform(buffers.get(i));
             starts[i] = scope.coarserThan(Scope.TENSOR) || scope.equals(Scope.TENSOR)
                     ? new long[0]
                     : domain.starts(scope);
@@ -70,8 +78,20 @@ final class Pass extends Crew.Work {
         return partialsEach * ops.size();
     }
 
-    void bind(Map<Buffer, MemorySegment> arrays, MemorySegment scratch) {
-        partials = scratch.address();
+    /// Bytes for the ends of writes, of all workers.
+    long tailBytes() {
+        return stage.folds() ? 0 : TAIL_BYTES * buffers.size() * addresses.length;
+    }
+
+    /// @param tails at least [#tailBytes]
+    /// @param partialResults at least what [#cut] said
+    void bind(Map<Buffer, MemorySegment> arrays, MemorySegment tails, MemorySegment partialResults) {
+        partials = partialResults.address();
+        for (int worker = 0; worker < tailAddresses.length; worker++) {
+            for (int i = 0; i < bases.length; i++) {
+                tailAddresses[worker][i] = tails.address() + (worker * bases.length + i) * TAIL_BYTES;
+            }
+        }
         for (int i = 0; i < bases.length; i++) {
             var array = arrays.get(buffers.get(i));
             bases[i] = array == null ? 0 : array.address();
@@ -102,11 +122,38 @@ final class Pass extends Crew.Work {
             at[i] = bases[i] + index(i, piece, 0) * bytes[i];
         }
         if (!stage.folds()) {
-            kernel.run(at, piece.count());
+            write(piece.count(), at, worker);
         } else if (columns) {
             rows(piece, at, reads);
         } else {
             chunks(piece, at, reads);
+        }
+    }
+
+    /// Kernels write whole turns. What is left runs in memory of its own, so that nothing past the end is written, where
+    /// another tensor may begin that another thread is at.
+    private void write(long count, long[] at, int worker) {
+        long whole = count - count % Order.LANES;
+        if (whole > 0) {
+            kernel.run(at, whole);
+        }
+        if (whole < count) {
+            tail(whole, count - whole, at, tailAddresses[worker]);
+        }
+    }
+
+    private void tail(long first, long count, long[] at, long[] there) {
+        int inputs = buffers.size() - stage.outputs().size();
+        for (int i = 0; i < inputs; i++) {
+            if (uniform[i]) {
+                there[i] = at[i];
+            } else {
+                MemorySegment.copy(ALL, at[i] + first * bytes[i], ALL, there[i], count * bytes[i]);
+            }
+        }
+        kernel.run(there, Order.LANES);
+        for (int i = inputs; i < there.length; i++) {
+            MemorySegment.copy(ALL, there[i], ALL, at[i] + first * bytes[i], count * bytes[i]);
         }
     }
 
@@ -139,7 +186,7 @@ final class Pass extends Crew.Work {
         for (long done = 0; done == 0 || done < piece.count(); done += Order.CHUNK) {
             kernel.run(at, Math.min(Order.CHUNK, piece.count() - done));
             for (int i = 0; i < reads; i++) {
-                if (!stage.uniform(buffers.get(i))) {
+                if (!uniform[i]) {
                     at[i] += Order.CHUNK * bytes[i];
                 }
             }
@@ -162,7 +209,7 @@ final class Pass extends Crew.Work {
             for (int i = 0; i < reads; i++) {
                 at[i] = bases[i] + index(i, piece, done) * bytes[i];
             }
-            kernel.run(at, width);
+            kernel.run(at, Math.ceilDiv(width, Order.LANES) * Order.LANES);
         }
     }
 

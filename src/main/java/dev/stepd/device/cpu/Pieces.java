@@ -28,7 +28,7 @@ record Pieces(List<Piece> pieces, List<Join> joins) {
 
     /// Partial results needed in memory, for each output.
     long partials() {
-        return joins.stream().mapToLong(join -> join.count * join.width).sum();
+        return joins.stream().mapToLong(join -> join.count * join.stride).sum();
     }
 
     static Pieces of(Stage stage, Domain domain, Spans spans) {
@@ -147,15 +147,16 @@ record Pieces(List<Piece> pieces, List<Join> joins) {
         private void columns(int tensor) {
             var shape = domain.tensors().get(tensor);
             long width = shape.columns();
+            long stride = Math.ceilDiv(width, Order.LANES) * Order.LANES; // kernels join whole turns
             long chunks = Math.max(1, Math.ceilDiv(shape.rows(), Order.COLUMN_CHUNK));
             for (long chunk = 0; chunk < chunks; chunk++) {
                 long start = chunk * Order.COLUMN_CHUNK * width;
                 long count = Math.min(Order.COLUMN_CHUNK * width, shape.elements() - start);
                 pieces.add(new Piece(
-                        starts[tensor] + start, count, tensor, start, partial + chunk * width, true));
+                        starts[tensor] + start, count, tensor, start, partial + chunk * stride, true));
             }
-            joins.add(new Join(partial, chunks, width, width, domain.starts(Scope.COLUMN)[tensor]));
-            partial += chunks * width;
+            joins.add(new Join(partial, chunks, stride, width, domain.starts(Scope.COLUMN)[tensor]));
+            partial += chunks * stride;
         }
 
         /// One run, in pieces of whole chunks.

@@ -1,0 +1,48 @@
+package dev.stepd.rule;
+
+import dev.stepd.expr.Expr;
+import dev.stepd.expr.Program.Assignment;
+import dev.stepd.expr.Scope;
+import java.util.List;
+
+/// Gradient descent with a falling rate, and the mean of the parameters from step `t0` on.
+///
+///     g <- g + wd*p        delta = -lambd*eta*p - eta*g        ax <- ax + mu*(p + delta - ax)
+///     eta <- lr / (1 + lambd*lr*t)^alpha        mu <- 1 / max(1, t - t0)
+///
+/// A step uses the eta and mu of the step before: at first `lr` and 1. State: 4 bytes a parameter, and two numbers a
+/// tensor. Polyak, Juditsky, *Acceleration of stochastic approximation by averaging*, 1992; follows torch.optim.ASGD.
+final class Asgd implements Rule {
+    @Override
+    public Spec spec() {
+        return Spec.of("asgd", "Averaged stochastic gradient descent",
+                        "Polyak, Juditsky: Acceleration of stochastic approximation by averaging, SIAM J. Control Optim. 1992")
+                .lr(0.01)
+                .real("lambd", 1e-4, Hyperparameter.Range.NON_NEGATIVE, "decay of the parameter and, with alpha, of the rate")
+                .real("alpha", 0.75, Hyperparameter.Range.NON_NEGATIVE, "power the rate falls with")
+                .real("t0", 1e6, Hyperparameter.Range.NON_NEGATIVE, "the step from which parameters are averaged")
+                .weightDecay(0)
+                .slot("ax", Spec.Sign.SIGNED)
+                .slot("eta", Scope.TENSOR, Spec.Sign.UNSIGNED, new Expr.Hyper("lr"))
+                .slot("mu", Scope.TENSOR, Spec.Sign.UNSIGNED, 1)
+                .build();
+    }
+
+    @Override
+    public List<Assignment> step(Inputs in) {
+        var lr = in.hyper("lr");
+        var lambd = in.hyper("lambd");
+        var ax = in.slot("ax");
+        var eta = in.slot("eta");
+        var mu = in.slot("mu");
+        var delta = lambd.times(eta.old()).times(in.param()).plus(eta.old().times(in.decayedGrad())).negate();
+        var moved = in.param().plus(delta);
+        var fall = Inputs.pow(lambd.times(lr).times(in.t()).plus(1), in.hyper("alpha"));
+        var averaged = Inputs.max(Inputs.one(), in.t().minus(in.hyper("t0")));
+        return List.of(
+                in.delta(delta),
+                ax.becomes(Inputs.ema(moved, ax.old(), mu.old())),
+                eta.becomes(lr.over(fall)),
+                mu.becomes(Inputs.one().over(averaged)));
+    }
+}
