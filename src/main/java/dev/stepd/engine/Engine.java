@@ -70,7 +70,7 @@ public final class Engine implements AutoCloseable {
     }
 
     /// The optimizer of a blueprint with every hyperparameter resolved, as the session shows it.
-    public Map<String, Object> resolved(Blueprint blueprint) {
+    public Map<String, @Nullable Object> resolved(Blueprint blueprint) {
         return Recipe.of(blueprint).settings().resolved();
     }
 

@@ -14,6 +14,8 @@ public enum BinaryOp {
     /// `x^y` for `x >= 0`, of either zero the same; 1 if x is 1 or y is 0, whatever the other; else NaN for negative x, whole
     /// y included.
     POW("pow"),
+    /// The remainder, exact and with the sign of the first; NaN of a division by 0. For the host alone: it counts steps.
+    MOD("mod"),
     /// Bits of integers, or of booleans.
     AND("&"),
     OR("|"),
@@ -35,6 +37,11 @@ public enum BinaryOp {
     /// Whether the operation is written out in simpler ones before code is made of it.
     public boolean expands() {
         return this == MIN || this == MAX || this == POW;
+    }
+
+    /// Whether only values the host knows may be made with it.
+    public boolean hostOnly() {
+        return this == MOD;
     }
 
     public boolean isBitwise() {

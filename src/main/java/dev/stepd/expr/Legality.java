@@ -42,8 +42,10 @@ public enum Legality {
         boolean legal = switch (node) {
             case Expr.Hyper _, Expr.Counter _ -> allowed.contains(Kind.HYPER);
             case Expr.Reduce _ -> allowed.contains(Kind.REDUCE);
-            case Expr.Unary unary -> !unary.op().expands() || unary.host() || allowed.contains(Kind.FUNCTION);
-            case Expr.Binary binary -> !binary.op().expands() || binary.host() || allowed.contains(Kind.FUNCTION);
+            case Expr.Unary(UnaryOp op, _) when op.hostOnly() -> node.host();
+            case Expr.Unary(UnaryOp op, _) -> !op.expands() || node.host() || allowed.contains(Kind.FUNCTION);
+            case Expr.Binary(BinaryOp op, _, _) when op.hostOnly() -> node.host();
+            case Expr.Binary(BinaryOp op, _, _) -> !op.expands() || node.host() || allowed.contains(Kind.FUNCTION);
             case Expr.Read read -> !excluded.contains(read.buffer().kind());
             case Expr.Bits _ -> allowed.contains(Kind.BITS);
             case Expr.Const _, Expr.Fma _, Expr.Compare _, Expr.Select _, Expr.Convert _ -> true;

@@ -44,6 +44,7 @@ public final class Scalar {
                 case EXP -> (float) StrictMath.exp(v);
                 case LOG -> (float) StrictMath.log(v);
                 case TANH -> (float) StrictMath.tanh(v);
+                case COS -> (float) StrictMath.cos(v);
             });
         }
         double v = Double.longBitsToDouble(x);
@@ -55,6 +56,7 @@ public final class Scalar {
             case EXP -> StrictMath.exp(v);
             case LOG -> StrictMath.log(v);
             case TANH -> StrictMath.tanh(v);
+            case COS -> StrictMath.cos(v);
         });
     }
 
@@ -76,6 +78,7 @@ public final class Scalar {
             case MIN -> a <= b || a != a ? a : b;
             case MAX -> a >= b || a != a ? a : b;
             case POW -> (float) power(a, b);
+            case MOD -> a % b;
             case AND, OR, SHL, SHR -> throw new IllegalStateException(op + " of reals");
         };
     }
@@ -89,6 +92,7 @@ public final class Scalar {
             case MIN -> a <= b || a != a ? a : b;
             case MAX -> a >= b || a != a ? a : b;
             case POW -> power(a, b);
+            case MOD -> a % b;
             case AND, OR, SHL, SHR -> throw new IllegalStateException(op + " of reals");
         };
     }
@@ -106,7 +110,7 @@ public final class Scalar {
             case OR -> a | b;
             case SHL -> a << b;
             case SHR -> unsigned >>> b;
-            case ADD, SUB, MUL, DIV, MIN, MAX, POW -> throw new IllegalStateException(op + " of integers");
+            case ADD, SUB, MUL, DIV, MIN, MAX, POW, MOD -> throw new IllegalStateException(op + " of integers");
         };
     }
 

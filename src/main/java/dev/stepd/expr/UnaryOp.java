@@ -11,10 +11,17 @@ public enum UnaryOp {
     EXP,
     /// Natural logarithm.
     LOG,
-    TANH;
+    TANH,
+    /// For the host alone: schedules are made of it.
+    COS;
 
     /// Whether the operation is written out in simpler ones before code is made of it.
     public boolean expands() {
         return this == SIGN || this == EXP || this == LOG || this == TANH;
+    }
+
+    /// Whether only values the host knows may be made with it.
+    public boolean hostOnly() {
+        return this == COS;
     }
 }

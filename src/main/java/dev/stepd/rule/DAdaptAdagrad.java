@@ -22,11 +22,11 @@ final class DAdaptAdagrad implements Rule {
         return Spec.of("dadapt_adagrad", "Adagrad with D-adaptation",
                         "Defazio, Mishchenko: Learning-rate-free learning by D-adaptation, 2023, arXiv:2301.07733")
                 .shared("lr", 1.0, Hyperparameter.Range.NON_NEGATIVE, "factor of the estimated rate")
-                .option("momentum", 0, Hyperparameter.Range.DECAY, "how much of the way to the averaged point is left each step")
+                .option("momentum", 0, Hyperparameter.Range.DECAY, "how much of the way to the averaged point is left")
                 .weightDecay(0)
                 .eps(0)
                 .shared("d0", 1e-6, Hyperparameter.Range.POSITIVE, "first estimate")
-                .sharedOption("growth_rate", 0, Hyperparameter.Range.NON_NEGATIVE, "how much the estimate may grow by in a step; any if off")
+                .sharedOption("growth_rate", 0, Hyperparameter.Range.NON_NEGATIVE, "most the estimate grows by in a step")
                 .slot("alpha_k", Spec.Sign.UNSIGNED, Expr.constant(1e-6))
                 .slot("sk", Spec.Sign.SIGNED)
                 .slotOfParameter("x0")

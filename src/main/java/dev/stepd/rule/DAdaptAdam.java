@@ -29,7 +29,7 @@ final class DAdaptAdam implements Rule {
                 .flag("decoupled", false, "decay the parameter as AdamW does, not the gradient")
                 .flag("bias_correction", false, "correct the rate as Adam does")
                 .shared("d0", 1e-6, Hyperparameter.Range.POSITIVE, "first estimate")
-                .sharedOption("growth_rate", 0, Hyperparameter.Range.NON_NEGATIVE, "how much the estimate may grow by in a step; any if off")
+                .sharedOption("growth_rate", 0, Hyperparameter.Range.NON_NEGATIVE, "most the estimate grows by in a step")
                 .slot("exp_avg", Spec.Sign.SIGNED)
                 .slot("exp_avg_sq", Spec.Sign.UNSIGNED)
                 .slot("s", Spec.Sign.SIGNED)

@@ -20,10 +20,10 @@ final class DAdaptSgd implements Rule {
         return Spec.of("dadapt_sgd", "Gradient descent with D-adaptation",
                         "Defazio, Mishchenko: Learning-rate-free learning by D-adaptation, 2023, arXiv:2301.07733")
                 .shared("lr", 1.0, Hyperparameter.Range.NON_NEGATIVE, "factor of the estimated rate")
-                .option("momentum", 0, Hyperparameter.Range.DECAY, "how much of the way to the averaged point is left each step")
+                .option("momentum", 0, Hyperparameter.Range.DECAY, "how much of the way to the averaged point is left")
                 .weightDecay(0)
                 .shared("d0", 1e-6, Hyperparameter.Range.POSITIVE, "first estimate")
-                .sharedOption("growth_rate", 0, Hyperparameter.Range.NON_NEGATIVE, "how much the estimate may grow by in a step; any if off")
+                .sharedOption("growth_rate", 0, Hyperparameter.Range.NON_NEGATIVE, "most the estimate grows by in a step")
                 .slot("s", Spec.Sign.SIGNED)
                 .slotOfParameter("x0")
                 .slotOfParameter("z")

@@ -11,7 +11,7 @@ public sealed interface Hyperparameter {
 
     /// A number, possibly different by group and changed by a schedule.
     ///
-    /// @param off what `null` means, where the option can be turned off
+    /// @param off what `null` means, where the option can be turned off: 0, or infinity where 0 is a value like others
     record Real(String name, String meaning, double initial, Range range, OptionalDouble off)
             implements Hyperparameter {}
 

@@ -49,6 +49,11 @@ public final class Inputs {
         return on("weight_decay") ? step.minus(rate.times(hyper("weight_decay")).times(param())) : step;
     }
 
+    /// A step after which what results shrinks by `share`: `(p + step) * (1 - share) - p`.
+    Expr decayedAfter(Expr step, Expr share) {
+        return step.times(one().minus(share)).minus(share.times(param()));
+    }
+
     Expr param() {
         return new Expr.Read(param(element));
     }
@@ -82,6 +87,12 @@ public final class Inputs {
     Expr hyper(String name) {
         expect(spec.hyperparameter(name).orElse(null) instanceof Hyperparameter.Real, name);
         return new Expr.Hyper(name, spec.shared().contains(name) ? Scope.SESSION : Scope.TENSOR);
+    }
+
+    /// A number as it is set, before any schedule moves it.
+    Expr unscheduled(String name) {
+        expect(spec.hyperparameter(name).orElse(null) instanceof Hyperparameter.Real, name);
+        return new Expr.Hyper(Settings.UNSCHEDULED + name);
     }
 
     /// Whether a number is anything but 0 in some group or at some step; if not, what it multiplies can be left out.
@@ -152,6 +163,26 @@ public final class Inputs {
         return exp(x).plus(exp(x.negate())).times(0.5);
     }
 
+    /// Natural logarithm.
+    static Expr log(Expr x) {
+        return new Expr.Unary(UnaryOp.LOG, x);
+    }
+
+    /// `1 / (1 + e^-x)`
+    static Expr sigmoid(Expr x) {
+        return one().over(exp(x.negate()).plus(1));
+    }
+
+    /// The cosine of a value the host knows.
+    static Expr cos(Expr x) {
+        return new Expr.Unary(UnaryOp.COS, x);
+    }
+
+    /// What is left of `x` after dividing by `y`, both known to the host; NaN if `y` is 0.
+    static Expr remainder(Expr x, Expr y) {
+        return Expr.binary(BinaryOp.MOD, x, y);
+    }
+
     /// -1, 0 or 1.
     static Expr sign(Expr x) {
         return new Expr.Unary(UnaryOp.SIGN, x);
@@ -187,6 +218,10 @@ public final class Inputs {
 
     static Expr positive(Expr x) {
         return greater(x, Expr.constant(0));
+    }
+
+    static Expr or(Expr a, Expr b) {
+        return Expr.binary(BinaryOp.OR, a, b);
     }
 
     /// Whether this is the tensor's first step.
@@ -227,6 +262,11 @@ public final class Inputs {
     /// The mean over each index of `over`, in f64.
     static Expr mean(Scope over, Expr x) {
         return sum(over, x).over(count(over));
+    }
+
+    /// The largest over each index of `over`, in f64.
+    static Expr largest(Scope over, Expr x) {
+        return new Expr.Reduce(ReduceOp.MAX, over, x.as(Type.F64));
     }
 
     /// The Euclidean norm over each index of `over`; squares are f64, so they neither overflow nor vanish.

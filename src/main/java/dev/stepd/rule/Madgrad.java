@@ -21,7 +21,7 @@ final class Madgrad implements Rule {
         return Spec.of("madgrad", "Momentumized, adaptive dual averaging",
                         "Defazio, Jelassi: Adaptivity without compromise: a momentumized, adaptive, dual averaged gradient method for stochastic optimization, 2021, arXiv:2101.11075")
                 .lr(0.01)
-                .option("momentum", 0.9, Hyperparameter.Range.DECAY, "how much of the way to the averaged point is left each step")
+                .option("momentum", 0.9, Hyperparameter.Range.DECAY, "how much of the way to the averaged point is left")
                 .weightDecay(0)
                 .eps(1e-6)
                 .flag("decoupled", false, "decay the parameter as AdamW does, not the gradient")

@@ -40,19 +40,12 @@ final class RAdam implements Rule {
         var m = Inputs.ema(expAvg.old(), g, beta1);
         var v = Inputs.ema(expAvgSq.old(), g.squared(), beta2);
         var correction = in.biasCorrection(beta2);
-        var limit = Expr.constant(2).over(Inputs.one().minus(beta2)).minus(1);
-        var length = limit.minus(in.t().times(2).times(Inputs.pow(beta2, in.t())).over(correction));
-        var adapted = rectifier(length, limit).times(Inputs.sqrt(correction));
-        var tractable = Inputs.greater(length, Expr.constant(5));
+        var rectification = Rectification.of(in, beta2);
+        var adapted = rectification.factor().times(Inputs.sqrt(correction));
+        var tractable = Inputs.greater(rectification.length(), Expr.constant(5));
         var direction = Expr.select(tractable, adapted.times(m).over(Inputs.sqrt(v).plus(in.hyper("eps"))), m);
         var step = in.hyper("lr").over(in.biasCorrection(beta1)).negate().times(direction);
         return List.of(
                 in.delta(decoupled ? in.decoupledDecay(step) : step), expAvg.becomes(m), expAvgSq.becomes(v));
-    }
-
-    private static Expr rectifier(Expr length, Expr limit) {
-        var above = length.minus(4).times(length.minus(2)).times(limit);
-        var below = limit.minus(4).times(limit.minus(2)).times(length);
-        return Inputs.sqrt(above.over(below));
     }
 }

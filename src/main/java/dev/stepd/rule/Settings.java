@@ -10,10 +10,14 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /// An optimizer with every hyperparameter resolved, for each group, and the schedules that move them.
 public final class Settings {
+    /// What the name of a number begins with where its value before schedules is meant.
+    static final String UNSCHEDULED = "unscheduled:";
+
     private final Rule rule;
     private final List<Hyperparameter.Real> reals;
     private final List<String> numberNames;
@@ -30,7 +34,8 @@ public final class Settings {
                 .filter(Hyperparameter.Real.class::isInstance)
                 .map(Hyperparameter.Real.class::cast)
                 .toList();
-        numberNames = reals.stream().map(Hyperparameter.Real::name).toList();
+        var names = reals.stream().map(Hyperparameter.Real::name).toList();
+        numberNames = Stream.concat(names.stream(), names.stream().map(UNSCHEDULED::concat)).toList();
         flags = new LinkedHashMap<>();
         choices = new LinkedHashMap<>();
         numbers = new double[groups.size() + 1][];
@@ -115,13 +120,13 @@ public final class Settings {
     }
 
     private static double readReal(Fields fields, Hyperparameter.Real real, double initial) {
-        double value = fields.nulled(real.name())
-                ? real.off().orElseThrow(() -> fields.missing(real.name()))
-                : fields.number(real.name()).orElse(initial);
-        if (!real.range().contains(value)) {
-            fields.refuse(real.name(), value, "a number " + real.range());
+        if (fields.nulled(real.name())) {
+            return real.off().orElseThrow(() -> fields.missing(real.name()));
         }
-        return value;
+        var given = fields.number(real.name());
+        given.filter(value -> !real.range().contains(value))
+                .ifPresent(value -> fields.refuse(real.name(), value, "a number " + real.range()));
+        return given.orElse(initial);
     }
 
     private double[] readGroup(Fields fields) {
@@ -182,7 +187,7 @@ public final class Settings {
         return 0;
     }
 
-    /// The numbers' names, in the order of [#values].
+    /// The numbers' names, in the order of [#values]: as schedules move them, then as they are set.
     public List<String> numberNames() {
         return numberNames;
     }
@@ -192,9 +197,11 @@ public final class Settings {
     /// @param step the session's step, from 1
     /// @param into one place for each of [#numberNames]
     public void values(int group, long step, double[] into) {
-        for (int i = 0; i < into.length; i++) {
+        for (int i = 0; i < schedules.length; i++) {
             var schedule = schedules[i];
-            into[i] = schedule == null ? numbers[group][i] : schedule.value(numbers[group][i], step);
+            double set = numbers[group][i];
+            into[i] = schedule == null ? set : schedule.value(set, step);
+            into[i + schedules.length] = set;
         }
     }
 
@@ -219,18 +226,23 @@ public final class Settings {
     }
 
     /// The optimizer with everything resolved, by the catalogue's names.
-    public Map<String, Object> resolved() {
-        var resolved = new LinkedHashMap<String, Object>();
+    public Map<String, @Nullable Object> resolved() {
+        var resolved = new LinkedHashMap<String, @Nullable Object>();
         resolved.put("name", rule.spec().name());
         for (var hyperparameter : rule.spec().hyperparameters()) {
             var name = hyperparameter.name();
             resolved.put(name, switch (hyperparameter) {
-                case Hyperparameter.Real _ -> numbers[0][index(name)];
+                case Hyperparameter.Real _ -> orNull(numbers[0][index(name)]);
                 case Hyperparameter.Flag _ -> flag(name);
                 case Hyperparameter.Choice _ -> choice(name);
             });
         }
         return resolved;
+    }
+
+    /// A number as JSON has it, which has no infinity.
+    private static @Nullable Double orNull(double value) {
+        return Double.isInfinite(value) ? null : value;
     }
 
     private Hyperparameter.Real real(String name) {

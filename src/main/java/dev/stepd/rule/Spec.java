@@ -96,6 +96,13 @@ public record Spec(
             return option(name, initial, range, meaning);
         }
 
+        /// A bound that `null` removes: it is infinite then.
+        Builder limit(String name, double initial, Hyperparameter.Range range, String meaning) {
+            var none = OptionalDouble.of(Double.POSITIVE_INFINITY);
+            hyperparameters.add(new Hyperparameter.Real(name, meaning, initial, range, none));
+            return this;
+        }
+
         /// How much of a running mean is kept each step.
         Builder decay(String name, double initial, String meaning) {
             return real(name, initial, Hyperparameter.Range.DECAY, meaning);

@@ -17,11 +17,11 @@ import org.junit.jupiter.api.io.TempDir;
 
 /// Bodies that are being received count; beyond the limit clients are told to come back, and they can.
 class AdmissionOverHttpTest {
-    private static final int ELEMENTS = 500_000;
+    private static final int ELEMENTS = 25_000;
 
     @Test
     void bodiesBeyondTheLimitWaitTheirTurn(@TempDir Path data) throws IOException {
-        try (var server = RunningServer.start(data, Map.of("bytes-in-flight", "3MB"))) {
+        try (var server = RunningServer.start(data, Map.of("bytes-in-flight", "150KB"))) {
             var slow = session(server);
             var other = session(server);
             var body = Tensors.f32("w", new float[ELEMENTS]);
@@ -31,7 +31,7 @@ class AdmissionOverHttpTest {
                 assertThat(refused.headers().firstValue("Retry-After")).contains("1");
                 var problem = RunningServer.json(refused);
                 assertThat(problem.get("retryable").asBoolean()).isTrue();
-                assertThat(problem.get("detail").asText()).contains("3145728");
+                assertThat(problem.get("detail").asText()).contains("153600");
             }
             assertThat(stepUntil(server, other, body, 200).statusCode()).isEqualTo(200);
         }

@@ -7,6 +7,7 @@ import dev.stepd.engine.Engine;
 import dev.stepd.rule.Catalogue;
 import dev.stepd.rule.Hyperparameter;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -39,6 +40,18 @@ class ResolvedDescriptionTest {
             var second = SessionDescription.parse(Json.read(text));
             assertThat(Json.write(second.resolved(engine))).isEqualTo(text);
             assertThat(engine.programHash(second.blueprint())).isEqualTo(engine.programHash(first.blueprint()));
+        }
+    }
+
+    @Test
+    void saysNullOfARemovedBound() throws Exception {
+        try (var engine = new Engine(new CpuDevice(1 << 20, 1))) {
+            var session = SessionDescription.parse(Server.object("""
+                    {"optimizer": {"name": "adopt", "clip_exp": null}, "tensors": [{"name": "w", "shape": [2]}],
+                     "groups": [{"match": "w", "lr": 0.5}]}"""));
+            var text = Json.write(session.resolved(engine));
+            assertThat(text).contains("\"clip_exp\":null");
+            assertThat(Json.write(SessionDescription.parse(Json.read(text)).resolved(engine))).isEqualTo(text);
         }
     }
 }

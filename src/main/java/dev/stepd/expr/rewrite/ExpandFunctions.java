@@ -28,13 +28,13 @@ public final class ExpandFunctions implements Rewrite {
                 case EXP -> Exponential.exp(x);
                 case LOG -> Logarithm.log(x);
                 case TANH -> HyperbolicTangent.tanh(x);
-                case NEG, ABS, SQRT -> node;
+                case NEG, ABS, SQRT, COS -> node;
             };
             case Expr.Binary(BinaryOp op, Expr a, Expr b) -> switch (op) {
                 case MIN -> either(compare(CompareOp.LE, a, b), a, b);
                 case MAX -> either(compare(CompareOp.LE, b, a), a, b);
                 case POW -> pow(a, b);
-                case ADD, SUB, MUL, DIV, AND, OR, SHL, SHR -> node;
+                case ADD, SUB, MUL, DIV, MOD, AND, OR, SHL, SHR -> node;
             };
             case Expr.Const _, Expr.Hyper _, Expr.Counter _, Expr.Read _, Expr.Fma _ -> node;
             case Expr.Compare _, Expr.Select _, Expr.Convert _, Expr.Bits _, Expr.Reduce _ -> node;
