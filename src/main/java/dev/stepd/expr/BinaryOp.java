@@ -11,7 +11,8 @@ public enum BinaryOp {
     MIN("min"),
     /// The larger; NaN if either is; of two zeros the first.
     MAX("max"),
-    /// `x^y` for `x >= 0`; NaN for negative `x`, whole `y` included.
+    /// `x^y` for `x >= 0`, of either zero the same; 1 if x is 1 or y is 0, whatever the other; else NaN for negative x, whole
+    /// y included.
     POW("pow"),
     /// The remainder, exact and with the sign of the first; NaN of a division by 0. For the host alone: it counts steps.
     MOD("mod"),

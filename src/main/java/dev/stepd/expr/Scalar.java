@@ -98,7 +98,10 @@ public final class Scalar {
     }
 
     private static double power(double x, double y) {
-        return x < 0 ? Double.NaN : StrictMath.pow(x, y);
+        if (x == 1 || y == 0) {
+            return 1; // also of NaN, where Java's has none
+        }
+        return x < 0 ? Double.NaN : StrictMath.pow(x == 0 ? 0.0 : x, y);
     }
 
     private static long integer(BinaryOp op, long a, long unsigned, long b) {

@@ -3,9 +3,9 @@ package dev.stepd.compiler;
 import java.math.BigDecimal;
 import java.math.MathContext;
 
-/// Functions to 50 digits, for judging what is right to the last bit of 53.
+/// Functions to 36 digits, for judging what is right to the last bit of 53.
 final class Precise {
-    private static final MathContext DIGITS = new MathContext(50);
+    private static final MathContext DIGITS = new MathContext(36);
     private static final BigDecimal ONE = BigDecimal.ONE;
     private static final BigDecimal TWO = BigDecimal.valueOf(2);
 
@@ -21,7 +21,7 @@ final class Precise {
         }
         var term = ONE;
         var sum = ONE;
-        for (int i = 1; term.signum() != 0 && i < 25; i++) {
+        for (int i = 1; term.signum() != 0 && i < 18; i++) {
             term = term.multiply(small, DIGITS).divide(BigDecimal.valueOf(i), DIGITS);
             sum = sum.add(term, DIGITS);
         }
@@ -31,7 +31,7 @@ final class Precise {
         return sum;
     }
 
-    /// Halley's iteration from 16 right digits to 48.
+    /// Halley's iteration from 16 right digits to as many as there are.
     static BigDecimal log(double x) {
         var guess = new BigDecimal(StrictMath.log(x));
         var power = exp(guess);

@@ -105,11 +105,11 @@ public record GoldenFile(String optimizer, String config, JsonNode header, ByteB
         return find(key).orElseThrow(() -> new IllegalStateException(this + " has no " + key));
     }
 
-    /// How many states were recorded after a step.
-    public long states(int t) {
+    /// The keys of the states recorded after a step.
+    public List<String> states(int t) {
         var keys = new ArrayList<String>();
         header.fieldNames().forEachRemaining(keys::add);
-        return keys.stream().filter(key -> key.startsWith("state/") && key.endsWith("/" + t)).count();
+        return keys.stream().filter(key -> key.startsWith("state/") && key.endsWith("/" + t)).toList();
     }
 
     @Override

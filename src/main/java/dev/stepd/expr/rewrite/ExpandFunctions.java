@@ -53,8 +53,8 @@ public final class ExpandFunctions implements Rewrite {
         return select(compare(CompareOp.LT, zero, x), one, select(compare(CompareOp.LT, x, zero), one.negate(), x));
     }
 
-    /// `exp(y log x)` in f64: right to the last bit or two for f32; for f64 the error grows as `|y log x|` units in the
-    /// last place.
+    /// `exp(y log x)` in f64. Error below 0.51 units in the last place for f32; for f64 it grows as the exponent does, below
+    /// `2 (1 + |y log x|)` units.
     private static Expr pow(Expr x, Expr y) {
         var base = x.as(Type.F64);
         var exponent = y.as(Type.F64);

@@ -1,0 +1,126 @@
+package dev.stepd.golden;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.stepd.device.cpu.CpuDevice;
+import dev.stepd.engine.Engine;
+import dev.stepd.engine.Stepper;
+import dev.stepd.expr.Type;
+import dev.stepd.expr.rewrite.Rewrites;
+import dev.stepd.rule.Catalogue;
+import dev.stepd.tensor.DType;
+import dev.stepd.tensor.Part;
+import dev.stepd.tensor.Shape;
+import dev.stepd.tensor.TensorSpec;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.List;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/// The programs themselves, without the compiler, replay what the authors' code did: in f32, and in f64 rounded at the end.
+/// The engine gives the interpreter's f32 bits at every step.
+class GoldenOnInterpreterTest {
+    static Stream<GoldenFile> files() {
+        return GoldenFile.of(Catalogue.rules().stream().map(rule -> rule.spec().name()).toList());
+    }
+
+    @ParameterizedTest
+    @MethodSource("files")
+    void replaysInF32(GoldenFile file) {
+        replay(file, Type.F32);
+    }
+
+    @ParameterizedTest
+    @MethodSource("files")
+    void replaysInF64(GoldenFile file) {
+        replay(file, Type.F64);
+    }
+
+    private static void replay(GoldenFile file, Type element) {
+        var optimizer = new InterpretedOptimizer(file, element, program -> program);
+        var names = List.copyOf(file.tensors().keySet());
+        for (int t = 1; t <= file.steps(); t++) {
+            optimizer.step(gradients(file, t));
+            for (int tensor = 0; tensor < names.size(); tensor++) {
+                Closeness.checkParameter(file, names.get(tensor), t, rounded(optimizer.parameter(tensor)));
+            }
+            for (var key : file.states(t)) {
+                var parts = key.split("/");
+                if (optimizer.hasSlot(parts[1])) {
+                    var mine = optimizer.slot(parts[1], Math.max(0, names.indexOf(parts[2])));
+                    Closeness.checkState(file, key, rounded(mine));
+                }
+            }
+        }
+    }
+
+    private static List<float[]> gradients(GoldenFile file, int t) {
+        return file.tensors().keySet().stream().map(name -> file.get("grad/" + name + "/" + t)).toList();
+    }
+
+    private static float[] rounded(double[] values) {
+        var rounded = new float[values.length];
+        for (int i = 0; i < rounded.length; i++) {
+            rounded[i] = (float) values[i];
+        }
+        return rounded;
+    }
+
+    @ParameterizedTest
+    @MethodSource("files")
+    void theEngineHasItsBits(GoldenFile file) {
+        var optimizer = new InterpretedOptimizer(file, Type.F32, Rewrites::expand);
+        try (var engine = new Engine(new CpuDevice(1 << 28, 2)); var stepper = engine.create(blueprint(file))) {
+            for (var part : stepper.parameters()) {
+                part.data().copyFrom(MemorySegment.ofArray(file.get("param/" + part.key() + "/0")));
+            }
+            stepper.parametersLoaded();
+            try (var body = engine.memory().allocate(stepper.layout().elementCount() * Float.BYTES, "a body")) {
+                var present = new BitSet();
+                present.set(0, file.tensors().size());
+                for (int t = 1; t <= file.steps(); t++) {
+                    var gradients = gradients(file, t);
+                    for (var place : stepper.layout().places()) {
+                        var gradient = MemorySegment.ofArray(gradients.get(place.index()));
+                        body.segment().asSlice(place.offset() * Float.BYTES, gradient.byteSize()).copyFrom(gradient);
+                    }
+                    stepper.step(body.segment(), present);
+                    optimizer.step(gradients);
+                    compare(file, t, stepper, optimizer);
+                }
+            }
+        }
+    }
+
+    private static Engine.Blueprint blueprint(GoldenFile file) {
+        var tensors = new ArrayList<TensorSpec>();
+        file.tensors().forEach((name, extents) -> tensors.add(new TensorSpec(name, new Shape(extents), DType.F32)));
+        return new Engine.Blueprint(tensors, file.description(), List.of(), null, null, Engine.NonFinite.REJECT);
+    }
+
+    private static void compare(GoldenFile file, int t, Stepper stepper, InterpretedOptimizer optimizer) {
+        var names = List.copyOf(file.tensors().keySet());
+        for (var part : stepper.parameters()) {
+            assertThat(values(part)).as("%s after step %d", file, t)
+                    .containsExactly(optimizer.parameter(names.indexOf(part.key())));
+        }
+        for (var part : stepper.slots()) {
+            var key = part.key().split("#");
+            assertThat(values(part)).as("%s after step %d: %s", file, t, part.key())
+                    .containsExactly(optimizer.slot(key[1], Math.max(0, names.indexOf(key[0]))));
+        }
+    }
+
+    private static double[] values(Part part) {
+        if (part.dtype() == DType.F64) {
+            return part.data().toArray(ValueLayout.JAVA_DOUBLE);
+        }
+        var floats = part.data().toArray(ValueLayout.JAVA_FLOAT);
+        return IntStream.range(0, floats.length).mapToDouble(i -> floats[i]).toArray();
+    }
+}
