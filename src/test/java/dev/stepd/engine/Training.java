@@ -1,0 +1,184 @@
+package dev.stepd.engine;
+
+import dev.stepd.device.Device;
+import dev.stepd.device.Region;
+import dev.stepd.device.cpu.CpuDevice;
+import dev.stepd.rule.Catalogue;
+import dev.stepd.rule.Hyperparameter;
+import dev.stepd.rule.Rule;
+import dev.stepd.tensor.DType;
+import dev.stepd.tensor.Part;
+import dev.stepd.tensor.Shape;
+import dev.stepd.tensor.TensorSpec;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.SplittableRandom;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/// A session's stepper with made-up parameters and gradients: those of a tensor depend on its seed, the element and the
+/// tensor's own step, so that the same tensor meets the same gradients in any company.
+final class Training implements AutoCloseable {
+    /// @param seed of the values
+    /// @param first which element of all that the seed stands for is the tensor's first
+    record Tensor(String name, Shape shape, long seed, long first) {
+        static Tensor of(String name, long... extents) {
+            return new Tensor(name, Shape.of(extents), name.hashCode(), 0);
+        }
+    }
+
+    private final List<Tensor> tensors;
+    private final Device device;
+    private final Stepper stepper;
+    private final Region body;
+
+    Training(Device device, List<Tensor> tensors, Engine.Blueprint blueprint) {
+        this.device = device;
+        this.tensors = List.copyOf(tensors);
+        this.stepper = new Engine(device).create(blueprint);
+        this.body = device.memory().allocate(stepper.layout().elementCount() * Float.BYTES, "a body");
+        for (var part : stepper.parameters()) {
+            fill(part.data(), tensor(part.key()), 0);
+        }
+        stepper.parametersLoaded();
+    }
+
+    static Training of(List<Tensor> tensors, Map<String, Object> optimizer) {
+        return new Training(new CpuDevice(1L << 28, 2), tensors, blueprint(tensors, optimizer, List.of(), null, null));
+    }
+
+    static Engine.Blueprint blueprint(
+            List<Tensor> tensors,
+            Map<String, Object> optimizer,
+            List<Map<String, Object>> groups,
+            @Nullable Object schedule,
+            @Nullable Map<String, Object> clip) {
+        var specs = tensors.stream().map(t -> new TensorSpec(t.name, t.shape, DType.F32)).toList();
+        return new Engine.Blueprint(specs, optimizer, groups, schedule, clip, Engine.NonFinite.REJECT);
+    }
+
+    /// Every optimizer, as it is by default and with what it can decay and clip and carry switched on.
+    static Stream<Map<String, Object>> optimizers() {
+        return Catalogue.rules().stream().flatMap(
+                rule -> Stream.of(Map.<String, Object>of("name", rule.spec().name()), full(rule)).distinct());
+    }
+
+    private static Map<String, Object> full(Rule rule) {
+        var options = Map.of("weight_decay", 0.1, "momentum", 0.8, "max_grad_norm", 0.5);
+        var description = new LinkedHashMap<String, Object>(Map.of("name", rule.spec().name()));
+        for (var hyperparameter : rule.spec().hyperparameters()) {
+            if (hyperparameter instanceof Hyperparameter.Real real && options.containsKey(real.name())) {
+                description.put(real.name(), options.get(real.name()));
+            }
+        }
+        return description;
+    }
+
+    Stepper stepper() {
+        return stepper;
+    }
+
+    Device device() {
+        return device;
+    }
+
+    MemorySegment body() {
+        return body.segment();
+    }
+
+    Tensor tensor(String name) {
+        return tensors.stream().filter(t -> t.name.equals(name)).findFirst().orElseThrow();
+    }
+
+    /// A step of all tensors.
+    Stepper.Outcome step() {
+        return step(tensors.stream().map(Tensor::name).toList());
+    }
+
+    /// A step of some tensors.
+    Stepper.Outcome step(List<String> names) {
+        gradients(names);
+        return stepper.step(body(), present(names));
+    }
+
+    BitSet present(List<String> names) {
+        var present = new BitSet();
+        stepper.layout().places().forEach(p -> present.set(p.index(), names.contains(p.tensor().name())));
+        return present;
+    }
+
+    /// Puts the gradients of the coming step in the body.
+    void gradients(List<String> names) {
+        for (var place : stepper.layout().places()) {
+            var name = place.tensor().name();
+            long t = names.contains(name) ? stepper.tensorSteps().get(place.index()) + 1 : -1;
+            fill(at(place), tensor(name), t);
+        }
+    }
+
+    private MemorySegment at(Layout.Place place) {
+        return body().asSlice(place.offset() * Float.BYTES, place.elementCount() * Float.BYTES);
+    }
+
+    private static void fill(MemorySegment values, Tensor tensor, long t) {
+        for (long i = 0; i < values.byteSize() / Float.BYTES; i++) {
+            var random = new SplittableRandom(tensor.seed * 31 + (tensor.first + i) * 1_000_003 + t * 7_919);
+            float value = (float) ((random.nextDouble() - 0.5) * Math.pow(10, random.nextInt(4) - 2));
+            values.setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
+        }
+    }
+
+    /// The bits of every parameter, slot and delta.
+    Map<String, List<Byte>> bits() {
+        var bits = new LinkedHashMap<String, List<Byte>>();
+        for (var part : Stream.concat(stepper.parameters().stream(), stepper.slots().stream()).toList()) {
+            bits.put(part.key(), bytes(part.data()));
+        }
+        stepper.layout().places().forEach(p -> bits.put("delta of " + p.tensor().name(), bytes(at(p))));
+        return bits;
+    }
+
+    /// The bits of a tensor's parameter, slots and delta, by what they are.
+    Map<String, List<Byte>> bits(String tensor) {
+        var bits = new LinkedHashMap<String, List<Byte>>();
+        bits().forEach((key, value) -> {
+            if (key.equals(tensor) || key.startsWith(tensor + "#") || key.equals("delta of " + tensor)) {
+                bits.put(key.replace(tensor, ""), value);
+            }
+        });
+        return bits;
+    }
+
+    static List<Byte> bytes(MemorySegment segment) {
+        var bytes = new ArrayList<Byte>();
+        for (byte b : segment.toArray(ValueLayout.JAVA_BYTE)) {
+            bytes.add(b);
+        }
+        return bytes;
+    }
+
+    /// Copies what another session of the same description has, and goes on from there.
+    void resumeFrom(Training other) {
+        copy(other.stepper.parameters(), stepper.parameters());
+        copy(other.stepper.slots(), stepper.slots());
+        stepper.resumeAt(other.stepper.step(), other.stepper.tensorSteps());
+    }
+
+    private static void copy(List<Part> from, List<Part> to) {
+        for (int i = 0; i < from.size(); i++) {
+            to.get(i).data().copyFrom(from.get(i).data());
+        }
+    }
+
+    @Override
+    public void close() {
+        body.close();
+        stepper.close();
+        device.close();
+    }
+}
