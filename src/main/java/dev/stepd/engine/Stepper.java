@@ -33,7 +33,7 @@ public final class Stepper implements AutoCloseable {
     private final Device device;
     private final Layout layout;
     private final Domain domain;
-    private final Arrays arrays;
+    private final StateArrays arrays;
     private final MemorySegment gradNorm;
     private final Variant measure;
     private final long[] tensorSteps;
@@ -59,7 +59,7 @@ public final class Stepper implements AutoCloseable {
         this.domain = domain(layout, recipe.settings().groupCount());
         this.tensorSteps = new long[layout.places().size()];
         this.hyper = new double[recipe.settings().numberNames().size()];
-        this.arrays = new Arrays(layout, domain, recipe.slots(), device.memory());
+        this.arrays = new StateArrays(layout, domain, recipe.slots(), device.memory());
         this.gradNorm = arrays.of(Clip.GRAD_NORM);
         try {
             arrays.initialize(this::hyperparameters);

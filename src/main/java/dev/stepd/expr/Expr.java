@@ -28,30 +28,33 @@ public sealed interface Expr {
     /// The same operation on other operands.
     Expr with(List<Expr> operands);
 
-    /// A literal.
-    ///
-    /// @param bits the value's bits, in the low half for 32-bit types; 0 or 1 for a boolean
-    record Const(Type type, long bits) implements Expr {
+    /// What values are made of in the end.
+    sealed interface Leaf extends Expr {
         @Override
-        public Scope scope() {
-            return Scope.SESSION;
-        }
-
-        @Override
-        public List<Expr> operands() {
+        default List<Expr> operands() {
             return List.of();
         }
 
         @Override
-        public Expr with(List<Expr> operands) {
+        default Expr with(List<Expr> operands) {
             return this;
+        }
+    }
+
+    /// A literal.
+    ///
+    /// @param bits the value's bits, in the low half for 32-bit types; 0 or 1 for a boolean
+    record Const(Type type, long bits) implements Leaf {
+        @Override
+        public Scope scope() {
+            return Scope.SESSION;
         }
     }
 
     /// A hyperparameter: a number that a schedule may change between steps.
     ///
     /// @param scope `TENSOR`, since groups may differ in it, or `SESSION` for one that is the same for all
-    record Hyper(String name, Scope scope) implements Expr {
+    record Hyper(String name, Scope scope) implements Leaf {
         public Hyper(String name) {
             this(name, Scope.TENSOR);
         }
@@ -60,23 +63,13 @@ public sealed interface Expr {
         public Type type() {
             return Type.F64;
         }
-
-        @Override
-        public List<Expr> operands() {
-            return List.of();
-        }
-
-        @Override
-        public Expr with(List<Expr> operands) {
-            return this;
-        }
     }
 
     /// The number of this step, from 1.
     ///
     /// @param scope `TENSOR`: as a tensor counts it, which does not count steps it had no gradient in; `SESSION`: the
     ///     largest of those that take part
-    record Counter(Scope scope) implements Expr {
+    record Counter(Scope scope) implements Leaf {
         public Counter() {
             this(Scope.TENSOR);
         }
@@ -85,20 +78,10 @@ public sealed interface Expr {
         public Type type() {
             return Type.F64;
         }
-
-        @Override
-        public List<Expr> operands() {
-            return List.of();
-        }
-
-        @Override
-        public Expr with(List<Expr> operands) {
-            return this;
-        }
     }
 
     /// The value an array holds before the step.
-    record Read(Buffer buffer) implements Expr {
+    record Read(Buffer buffer) implements Leaf {
         @Override
         public Type type() {
             return buffer.storage();
@@ -107,16 +90,6 @@ public sealed interface Expr {
         @Override
         public Scope scope() {
             return buffer.scope();
-        }
-
-        @Override
-        public List<Expr> operands() {
-            return List.of();
-        }
-
-        @Override
-        public Expr with(List<Expr> operands) {
-            return this;
         }
     }
 

@@ -23,7 +23,7 @@ import java.util.List;
 import java.util.Map;
 
 /// Everything a session keeps, in one region: parameters, slots, and what the gradient measures to.
-final class Arrays implements AutoCloseable {
+final class StateArrays implements AutoCloseable {
     /// Arrays start this much apart modulo a page, so that the streams of a pass do not fall on the same cache sets.
     private static final long STAGGER_BYTES = 5 * 64;
 
@@ -33,7 +33,7 @@ final class Arrays implements AutoCloseable {
     private final Region region;
     private final Map<Buffer, MemorySegment> segments = new LinkedHashMap<>();
 
-    Arrays(Layout layout, Domain domain, List<Spec.SlotSpec> slots, Memory memory) {
+    StateArrays(Layout layout, Domain domain, List<Spec.SlotSpec> slots, Memory memory) {
         this.layout = layout;
         this.domain = domain;
         this.slots = slots;
