@@ -1,10 +1,12 @@
 package dev.stepd.bench;
 
+import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
+import jdk.incubator.vector.FloatVector;
 
 /// `./stepd bench`: measures every figure the project promises and prints them in one table.
 public final class Bench {
@@ -26,13 +28,21 @@ public final class Bench {
                 System.exit(2);
             }
         }
+        System.out.println(conditions());
         var figures = new ArrayList<Figure>();
         for (var name : names) {
-            System.err.println("stepd: measuring " + name);
+            System.err.println("stepd: measuring " + name + ", for a minute or two");
             figures.addAll(SUITES.get(name).get());
         }
         print(figures);
         System.exit(figures.stream().allMatch(Figure::passed) ? 0 : 1);
+    }
+
+    /// What the figures depend on besides the code.
+    private static String conditions() {
+        var system = ManagementFactory.getOperatingSystemMXBean();
+        return "Java %s, %d cores, vectors of %d bits, load %.1f".formatted(Runtime.version(),
+                system.getAvailableProcessors(), FloatVector.SPECIES_PREFERRED.vectorBitSize(), system.getSystemLoadAverage());
     }
 
     private static void print(List<Figure> figures) {

@@ -1,5 +1,7 @@
 package dev.stepd.bench;
 
+import dev.stepd.engine.KernelBenchmark;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
@@ -11,7 +13,6 @@ import org.openjdk.jmh.results.RunResult;
 import org.openjdk.jmh.runner.Runner;
 import org.openjdk.jmh.runner.RunnerException;
 import org.openjdk.jmh.runner.options.OptionsBuilder;
-import org.openjdk.jmh.runner.options.VerboseMode;
 
 /// Runs JMH and reads what it measured, by iteration rather than as a mean: the machine may be shared, and a median does
 /// not mind an iteration that was disturbed.
@@ -22,14 +23,19 @@ final class Runs {
         var options = new OptionsBuilder()
                 .include("^" + benchmark.getName().replace(".", "\\.") + "\\.")
                 .addProfiler(GCProfiler.class)
-                .verbosity(VerboseMode.SILENT)
+                .output(log(benchmark).toString())
                 .shouldFailOnError(true)
                 .build();
         try {
             return new Runner(options).run();
         } catch (RunnerException e) {
-            throw new IllegalStateException(benchmark.getSimpleName() + " failed", e);
+            throw new IllegalStateException(benchmark.getSimpleName() + " failed; " + log(benchmark) + " says how", e);
         }
+    }
+
+    /// What JMH says while it runs.
+    private static Path log(Class<?> benchmark) {
+        return Path.of(System.getProperty(KernelBenchmark.HOME), "target", benchmark.getSimpleName() + ".log");
     }
 
     static RunResult one(Class<?> benchmark) {

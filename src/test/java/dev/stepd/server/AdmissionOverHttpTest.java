@@ -42,10 +42,13 @@ class AdmissionOverHttpTest {
                 {"optimizer": {"name": "signsgd"}, "durability": "none", "tensors": [{"name": "w", "shape": [%d]}]}""".formatted(ELEMENTS));
     }
 
-    /// Sends half of a body.
+    /// Sends half of a body, once the server asks for it: then it is admitted.
     private static void hold(Socket socket, String session, byte[] body) throws IOException {
-        socket.getOutputStream().write(("POST " + session + "/steps HTTP/1.1\r\nHost: stepd\r\nContent-Type: "
-                + RunningServer.SAFETENSORS + "\r\nContent-Length: " + body.length + "\r\n\r\n").getBytes(StandardCharsets.US_ASCII));
+        var head = "POST %s/steps HTTP/1.1\r\nHost: stepd\r\nExpect: 100-continue\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n"
+                .formatted(session, RunningServer.SAFETENSORS, body.length);
+        socket.getOutputStream().write(head.getBytes(StandardCharsets.US_ASCII));
+        var asked = new String(socket.getInputStream().readNBytes(12), StandardCharsets.US_ASCII);
+        assertThat(asked).isEqualTo("HTTP/1.1 100");
         socket.getOutputStream().write(Arrays.copyOf(body, body.length / 2));
     }
 

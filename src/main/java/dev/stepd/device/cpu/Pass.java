@@ -72,7 +72,7 @@ final class Pass extends Crew.Work {
 
     /// Cuts the pass for a choice of tensors; returns the bytes of partial results it needs.
     long cut(Spans spans) {
-        pieces = Pieces.of(stage, domain, spans);
+        pieces = Pieces.of(stage, domain, spans, addresses.length);
         list = pieces.pieces().toArray(Pieces.Piece[]::new);
         partialsEach = pieces.partials() * Double.BYTES;
         return partialsEach * ops.size();

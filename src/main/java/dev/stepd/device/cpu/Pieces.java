@@ -14,8 +14,11 @@ import java.util.List;
 /// @param pieces in index order
 /// @param joins the runs of a fold whose partial results are still to be joined
 record Pieces(List<Piece> pieces, List<Join> joins) {
-    /// Indexes that one call of a thread covers at most, in writes and in folds: long enough to hide the call.
-    private static final long GRAIN = 64 * 1024;
+    /// Indexes of a piece: enough to hide its call and to stream, few enough that threads end together.
+    private static final long GRAIN_MIN = 8 * 1024;
+    private static final long GRAIN_MAX = 256 * 1024;
+    /// Pieces for each thread, where they need not be longer or shorter.
+    private static final int PIECES_EACH = 4;
 
     /// @param first index of the first value in the pass's scope
     /// @param tensor position of the tensor they lie in (the first, where a run covers several)
@@ -31,21 +34,24 @@ record Pieces(List<Piece> pieces, List<Join> joins) {
         return joins.stream().mapToLong(join -> join.count * join.stride).sum();
     }
 
-    static Pieces of(Stage stage, Domain domain, Spans spans) {
-        return new Cutter(stage, domain).cut(spans);
+    /// @param workers threads that will share them
+    static Pieces of(Stage stage, Domain domain, Spans spans, int workers) {
+        return new Cutter(stage, domain, workers).cut(spans);
     }
 
     private static final class Cutter {
         private final Stage stage;
         private final Domain domain;
+        private final int workers;
         private final long[] starts;
         private final List<Piece> pieces = new ArrayList<>();
         private final List<Join> joins = new ArrayList<>();
         private long partial;
 
-        Cutter(Stage stage, Domain domain) {
+        Cutter(Stage stage, Domain domain, int workers) {
             this.stage = stage;
             this.domain = domain;
+            this.workers = workers;
             this.starts = switch (stage.scope().kind()) {
                 case SESSION, GROUP -> new long[0];
                 case TENSOR, ROW, COLUMN, BLOCK, ELEMENT -> domain.starts(stage.scope());
@@ -159,16 +165,23 @@ record Pieces(List<Piece> pieces, List<Join> joins) {
             partial += chunks * stride;
         }
 
+        /// Whole chunks, so that the order of a fold does not depend on it.
+        private long grain(long count) {
+            long even = Math.ceilDiv(count, (long) PIECES_EACH * workers);
+            return Math.ceilDiv(Math.clamp(even, GRAIN_MIN, GRAIN_MAX), Order.CHUNK) * Order.CHUNK;
+        }
+
         /// One run, in pieces of whole chunks.
         private void run(long first, long count, int tensor, long within, long target) {
             boolean partials = stage.folds() && count > Order.CHUNK;
             if (count == 0 && !stage.folds()) {
                 return;
             }
-            for (long done = 0; done == 0 || done < count; done += GRAIN) {
+            long grain = grain(count);
+            for (long done = 0; done == 0 || done < count; done += grain) {
                 long result = partials ? partial + done / Order.CHUNK : target;
                 pieces.add(new Piece(
-                        first + done, Math.min(GRAIN, count - done), tensor, within + done, result, partials));
+                        first + done, Math.min(grain, count - done), tensor, within + done, result, partials));
             }
             if (partials) {
                 joins.add(new Join(partial, Order.chunks(count), 1, 1, target));
