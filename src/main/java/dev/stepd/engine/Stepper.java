@@ -133,6 +133,7 @@ public final class Stepper implements AutoCloseable {
             tensorSteps[position] = steps.get(layout.places().get(position).index());
         }
         lastPresent.clear();
+        spans = new Spans(List.of());
     }
 
     /// Whether the rule reads parameter values, so that they must be uploaded before the first step.
@@ -257,7 +258,7 @@ public final class Stepper implements AutoCloseable {
             return Outcome.REJECTED;
         }
         gradients.asSlice(0, layout.elementCount() * Float.BYTES).fill((byte) 0);
-        step++;
+        count();
         return Outcome.SKIPPED;
     }
 
@@ -274,7 +275,6 @@ public final class Stepper implements AutoCloseable {
     }
 
     private void advance(MemorySegment gradients, BitSet present) {
-        step++;
         for (int position = 0; position < tensorSteps.length; position++) {
             var place = layout.places().get(position);
             if (present.get(place.index())) {
@@ -283,6 +283,11 @@ public final class Stepper implements AutoCloseable {
                 gradients.asSlice(place.offset() * Float.BYTES, place.elementCount() * Float.BYTES).fill((byte) 0);
             }
         }
+        count();
+    }
+
+    private void count() {
+        step++;
         recipe.settings().values(layout.places().getFirst().group(), step, hyper);
         lastLr = hyper[recipe.settings().numberNames().indexOf("lr")];
     }

@@ -97,19 +97,35 @@ public sealed interface Schedule {
     /// @throws dev.stepd.error.ServiceException naming the field that does not fit
     static Schedule read(Fields fields, Hyperparameter.Real of) {
         var name = fields.requiredString("name");
-        var schedule = "one_cycle".equals(name) ? oneCycle(fields) : warmedUp(name, fields, of);
+        var schedule = "one_cycle".equals(name) ? oneCycle(fields, of) : warmedUp(name, fields, of);
         fields.finish();
         return schedule;
     }
 
-    private static Schedule oneCycle(Fields fields) {
+    private static Schedule oneCycle(Fields fields, Hyperparameter.Real of) {
         double steps = required(fields, "total_steps", 2);
         double rising = fields.number("pct_start").orElse(0.3);
         if (rising * steps < 1 || rising >= 1) {
             fields.refuse("pct_start", rising, "a share of at least one step and below 1");
         }
-        return new OneCycle(
-                steps, rising, positive(fields, "div_factor", 25), positive(fields, "final_div_factor", 1e4));
+        double divisor = positive(fields, "div_factor", 25);
+        double finalDivisor = positive(fields, "final_div_factor", 1e4);
+        if (isBounded(of) && divisor < 1) {
+            fields.refuse("div_factor", divisor, staysInRange(of, "at least 1"));
+        }
+        if (isBounded(of) && divisor * finalDivisor < 1) {
+            fields.refuse("final_div_factor", finalDivisor, staysInRange(of, "at least 1 / div_factor"));
+        }
+        return new OneCycle(steps, rising, divisor, finalDivisor);
+    }
+
+    /// Whether growing can take a number out of its range.
+    private static boolean isBounded(Hyperparameter.Real of) {
+        return of.range().max() < Double.MAX_VALUE;
+    }
+
+    private static String staysInRange(Hyperparameter.Real of, String bound) {
+        return "a number " + bound + ", since " + of.name() + " is " + of.range();
     }
 
     private static Schedule warmedUp(String name, Fields fields, Hyperparameter.Real of) {
@@ -125,8 +141,8 @@ public sealed interface Schedule {
             case "linear" -> new Polynomial(decaySteps(fields, warmup), 1);
             case "cosine" -> new Cosine(decaySteps(fields, warmup));
             case "polynomial" -> new Polynomial(decaySteps(fields, warmup), positive(fields, "power", 1));
-            case "step" -> new Step(required(fields, "step_size", 1), positive(fields, "gamma", 0.1));
-            case "exponential" -> new Step(1, positive(fields, "gamma", 0.99));
+            case "step" -> new Step(required(fields, "step_size", 1), gamma(fields, 0.1, of));
+            case "exponential" -> new Step(1, gamma(fields, 0.99, of));
             case "warmup_stable_decay" -> stableDecay(fields, warmup);
             default -> unknown(fields, name);
         };
@@ -148,6 +164,12 @@ public sealed interface Schedule {
         double decay = required(fields, "decay_steps", 1);
         double total = required(fields, "total_steps", (long) (warmup + decay));
         return new StableDecay(total - warmup - decay, decay);
+    }
+
+    private static double gamma(Fields fields, double initial, Hyperparameter.Real of) {
+        double gamma = positive(fields, "gamma", initial);
+        return gamma <= 1 || !isBounded(of) ? gamma
+                : fields.<Double>refuse("gamma", gamma, staysInRange(of, "of at most 1"));
     }
 
     private static double required(Fields fields, String name, long min) {
