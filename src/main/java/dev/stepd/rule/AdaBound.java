@@ -18,16 +18,14 @@ final class AdaBound implements Rule {
     public Spec spec() {
         return settings(Spec.of("adabound", "Adam that ends as SGD",
                         "Luo, Xiong, Liu, Sun: Adaptive gradient methods with dynamic bound of learning rate, ICLR 2019, arXiv:1902.09843"))
-                .slot("exp_avg", Spec.Sign.SIGNED)
-                .slot("exp_avg_sq", Spec.Sign.UNSIGNED)
+                .moments()
                 .build();
     }
 
     /// What AdaBound and AMSBound take.
     static Spec.Builder settings(Spec.Builder spec) {
         return spec.lr(1e-3)
-                .decay("beta1", 0.9, "how much of the mean gradient is kept each step")
-                .decay("beta2", 0.999, "how much of the mean squared gradient is kept each step")
+                .betas(0.9, 0.999)
                 .eps(1e-8)
                 .weightDecay(0)
                 .real("final_lr", 0.1, Hyperparameter.Range.NON_NEGATIVE, "the learning rate that the bounds close on")

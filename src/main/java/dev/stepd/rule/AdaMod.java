@@ -17,13 +17,11 @@ final class AdaMod implements Rule {
         return Spec.of("adamod", "Adam with rates bounded by their mean",
                         "Ding, Ren, Luo, Sun: An adaptive and momental bound method for stochastic learning, 2019, arXiv:1910.12249")
                 .lr(1e-3)
-                .decay("beta1", 0.9, "how much of the mean gradient is kept each step")
-                .decay("beta2", 0.999, "how much of the mean squared gradient is kept each step")
+                .betas(0.9, 0.999)
                 .decay("beta3", 0.999, "how much of the mean rate is kept each step")
                 .eps(1e-8)
                 .weightDecay(0)
-                .slot("exp_avg", Spec.Sign.SIGNED)
-                .slot("exp_avg_sq", Spec.Sign.UNSIGNED)
+                .moments()
                 .slot("exp_avg_lr", Spec.Sign.UNSIGNED)
                 .build();
     }

@@ -16,13 +16,11 @@ final class Adam implements Rule {
         return Spec.of("adam", "Adaptive moments",
                         "Kingma, Ba: Adam: a method for stochastic optimization, 2014, arXiv:1412.6980")
                 .lr(1e-3)
-                .decay("beta1", 0.9, "how much of the mean gradient is kept each step")
-                .decay("beta2", 0.999, "how much of the mean squared gradient is kept each step")
+                .betas(0.9, 0.999)
                 .eps(1e-8)
                 .weightDecay(0)
                 .maximize()
-                .slot("exp_avg", Spec.Sign.SIGNED)
-                .slot("exp_avg_sq", Spec.Sign.UNSIGNED)
+                .moments()
                 .build();
     }
 

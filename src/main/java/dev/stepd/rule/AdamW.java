@@ -17,13 +17,11 @@ final class AdamW implements Rule {
         return Spec.of("adamw", "Adam with decoupled weight decay",
                         "Loshchilov, Hutter: Decoupled weight decay regularization, 2017, arXiv:1711.05101")
                 .lr(1e-3)
-                .decay("beta1", 0.9, "how much of the mean gradient is kept each step")
-                .decay("beta2", 0.999, "how much of the mean squared gradient is kept each step")
+                .betas(0.9, 0.999)
                 .eps(1e-8)
                 .weightDecay(0.01)
                 .maximize()
-                .slot("exp_avg", Spec.Sign.SIGNED)
-                .slot("exp_avg_sq", Spec.Sign.UNSIGNED)
+                .moments()
                 .build();
     }
 

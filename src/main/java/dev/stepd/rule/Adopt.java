@@ -25,8 +25,7 @@ final class Adopt implements Rule {
                 .limit("clip_exp", 0.25, Hyperparameter.Range.NON_NEGATIVE, "steps are cut at finished steps to this power")
                 .weightDecay(0)
                 .flag("decoupled", false, "decay the parameter as AdamW does, not the gradient")
-                .slot("exp_avg", Spec.Sign.SIGNED)
-                .slot("exp_avg_sq", Spec.Sign.UNSIGNED)
+                .moments()
                 .build();
     }
 

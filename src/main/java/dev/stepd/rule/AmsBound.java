@@ -14,8 +14,7 @@ final class AmsBound implements Rule {
     public Spec spec() {
         return AdaBound.settings(Spec.of("amsbound", "AMSGrad that ends as SGD",
                         "Luo, Xiong, Liu, Sun: Adaptive gradient methods with dynamic bound of learning rate, ICLR 2019, arXiv:1902.09843"))
-                .slot("exp_avg", Spec.Sign.SIGNED)
-                .slot("exp_avg_sq", Spec.Sign.UNSIGNED)
+                .moments()
                 .slot("max_exp_avg_sq", Spec.Sign.UNSIGNED)
                 .build();
     }

@@ -18,14 +18,12 @@ final class AmsGrad implements Rule {
         return Spec.of("amsgrad", "Adam with a denominator that never falls",
                         "Reddi, Kale, Kumar: On the convergence of Adam and beyond, ICLR 2018, arXiv:1904.09237")
                 .lr(1e-3)
-                .decay("beta1", 0.9, "how much of the mean gradient is kept each step")
-                .decay("beta2", 0.999, "how much of the mean squared gradient is kept each step")
+                .betas(0.9, 0.999)
                 .eps(1e-8)
                 .weightDecay(0)
                 .flag("decoupled", false, "decay the parameter as AdamW does, not the gradient")
                 .choice("max_on", "which second moment the maximum is taken of", "raw", "bias_corrected")
-                .slot("exp_avg", Spec.Sign.SIGNED)
-                .slot("exp_avg_sq", Spec.Sign.UNSIGNED)
+                .moments()
                 .slot("max_exp_avg_sq", Spec.Sign.UNSIGNED)
                 .build();
     }

@@ -16,12 +16,10 @@ final class DiffGrad implements Rule {
         return Spec.of("diffgrad", "Adam with friction by gradient change",
                         "Dubey, Chakraborty, Roy, Mukherjee, Singh, Chaudhuri: diffGrad: an optimization method for convolutional neural networks, 2019, arXiv:1909.11015")
                 .lr(1e-3)
-                .decay("beta1", 0.9, "how much of the mean gradient is kept each step")
-                .decay("beta2", 0.999, "how much of the mean squared gradient is kept each step")
+                .betas(0.9, 0.999)
                 .eps(1e-8)
                 .weightDecay(0)
-                .slot("exp_avg", Spec.Sign.SIGNED)
-                .slot("exp_avg_sq", Spec.Sign.UNSIGNED)
+                .moments()
                 .slot("previous_grad", Spec.Sign.SIGNED)
                 .build();
     }

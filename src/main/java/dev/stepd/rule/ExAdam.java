@@ -17,13 +17,11 @@ final class ExAdam implements Rule {
         return Spec.of("exadam", "Adam with crossed moments",
                         "Adly: EXAdam: the power of adaptive cross-moments, 2024, arXiv:2412.20302")
                 .lr(1e-3)
-                .decay("beta1", 0.9, "how much of the mean gradient is kept each step")
-                .decay("beta2", 0.999, "how much of the mean squared gradient is kept each step")
+                .betas(0.9, 0.999)
                 .eps(1e-8)
                 .weightDecay(0)
                 .flag("dynamic_lr", false, "let the learning rate grow with the logarithm of the steps")
-                .slot("exp_avg", Spec.Sign.SIGNED)
-                .slot("exp_avg_sq", Spec.Sign.UNSIGNED)
+                .moments()
                 .build();
     }
 

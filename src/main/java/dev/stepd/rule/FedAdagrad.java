@@ -18,8 +18,7 @@ final class FedAdagrad implements Rule {
                 .lr(0.1)
                 .decay("beta1", 0, "how much of the mean change is kept each step")
                 .real("tau", 1e-9, Hyperparameter.Range.NON_NEGATIVE, "added to the root: the larger, the less adaptive")
-                .slot("exp_avg", Spec.Sign.SIGNED)
-                .slot("exp_avg_sq", Spec.Sign.UNSIGNED)
+                .moments()
                 .build();
     }
 

@@ -20,8 +20,7 @@ final class FedAdam implements Rule {
                 .decay("beta1", 0.9, "how much of the mean change is kept each step")
                 .decay("beta2", 0.99, "how much of the mean squared change is kept each step")
                 .real("tau", 1e-9, Hyperparameter.Range.NON_NEGATIVE, "added to the root: the larger, the less adaptive")
-                .slot("exp_avg", Spec.Sign.SIGNED)
-                .slot("exp_avg_sq", Spec.Sign.UNSIGNED)
+                .moments()
                 .build();
     }
 

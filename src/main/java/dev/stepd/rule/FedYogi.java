@@ -19,8 +19,7 @@ final class FedYogi implements Rule {
                 .decay("beta1", 0.9, "how much of the mean change is kept each step")
                 .decay("beta2", 0.99, "how much less than all of a square moves the second moment")
                 .real("tau", 1e-3, Hyperparameter.Range.NON_NEGATIVE, "added to the root: the larger, the less adaptive")
-                .slot("exp_avg", Spec.Sign.SIGNED)
-                .slot("exp_avg_sq", Spec.Sign.UNSIGNED)
+                .moments()
                 .build();
     }
 

@@ -21,8 +21,7 @@ final class Lamb implements Rule {
         return Spec.of("lamb", "Adam with trust ratios by tensor",
                         "You, Li, Reddi, Hseu, Kumar, Bhojanapalli, Song, Demmel, Keutzer, Hsieh: Large batch optimization for deep learning: training BERT in 76 minutes, 2019, arXiv:1904.00962")
                 .lr(1e-3)
-                .decay("beta1", 0.9, "how much of the mean gradient is kept each step")
-                .decay("beta2", 0.999, "how much of the mean squared gradient is kept each step")
+                .betas(0.9, 0.999)
                 .eps(1e-6)
                 .weightDecay(0.01)
                 .flag("bias_correction", true, "correct the moments for their start at zero")
@@ -30,8 +29,7 @@ final class Lamb implements Rule {
                 .option("max_grad_norm", 0, Hyperparameter.Range.NON_NEGATIVE, "norm over all tensors the gradient is cut to")
                 .flag("trust_clip", false, "never scale steps up")
                 .flag("always_adapt", false, "scale steps without weight decay too")
-                .slot("exp_avg", Spec.Sign.SIGNED)
-                .slot("exp_avg_sq", Spec.Sign.UNSIGNED)
+                .moments()
                 .build();
     }
 

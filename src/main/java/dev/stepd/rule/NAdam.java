@@ -18,15 +18,13 @@ final class NAdam implements Rule {
         return Spec.of("nadam", "Adam with Nesterov momentum",
                         "Dozat: Incorporating Nesterov momentum into Adam, ICLR workshop 2016")
                 .lr(2e-3)
-                .decay("beta1", 0.9, "how much of the mean gradient is kept each step")
-                .decay("beta2", 0.999, "how much of the mean squared gradient is kept each step")
+                .betas(0.9, 0.999)
                 .eps(1e-8)
                 .weightDecay(0)
                 .real("momentum_decay", 4e-3, Hyperparameter.Range.NON_NEGATIVE, "how fast the momentum reaches beta1")
                 .flag("decoupled", false, "decay the parameter as AdamW does, not the gradient")
                 .maximize()
-                .slot("exp_avg", Spec.Sign.SIGNED)
-                .slot("exp_avg_sq", Spec.Sign.UNSIGNED)
+                .moments()
                 .slot("mu_product", Scope.TENSOR, Spec.Sign.UNSIGNED, 1)
                 .build();
     }

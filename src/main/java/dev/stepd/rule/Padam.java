@@ -18,14 +18,12 @@ final class Padam implements Rule {
         return Spec.of("padam", "Partially adaptive Adam",
                         "Chen, Zhou, Tang, Yang, Cao, Gu: Closing the generalization gap of adaptive gradient methods in training deep neural networks, 2018, arXiv:1806.06763")
                 .lr(0.1)
-                .decay("beta1", 0.9, "how much of the mean gradient is kept each step")
-                .decay("beta2", 0.999, "how much of the mean squared gradient is kept each step")
+                .betas(0.9, 0.999)
                 .eps(1e-8)
                 .weightDecay(0)
                 .real("partial", 0.25, Hyperparameter.Range.UNIT, "the power of the second moment that divides; Adam's is 0.5")
                 .flag("amsgrad", true, "divide by the largest second moment so far")
-                .slot("exp_avg", Spec.Sign.SIGNED)
-                .slot("exp_avg_sq", Spec.Sign.UNSIGNED)
+                .moments()
                 .slot("max_exp_avg_sq", Spec.Sign.UNSIGNED)
                 .build();
     }

@@ -19,15 +19,13 @@ final class QhAdam implements Rule {
         return Spec.of("qhadam", "Quasi-hyperbolic Adam",
                         "Ma, Yarats: Quasi-hyperbolic momentum and Adam for deep learning, ICLR 2019, arXiv:1810.06801")
                 .lr(1e-3)
-                .decay("beta1", 0.9, "how much of the mean gradient is kept each step")
-                .decay("beta2", 0.999, "how much of the mean squared gradient is kept each step")
+                .betas(0.9, 0.999)
                 .real("nu1", 1, Hyperparameter.Range.UNIT, "share of the mean gradient; the gradient has the rest")
                 .real("nu2", 1, Hyperparameter.Range.UNIT, "share of the mean square; the square of the gradient has the rest")
                 .eps(1e-8)
                 .weightDecay(0)
                 .flag("decoupled", false, "decay the parameter as AdamW does, not the gradient")
-                .slot("exp_avg", Spec.Sign.SIGNED)
-                .slot("exp_avg_sq", Spec.Sign.UNSIGNED)
+                .moments()
                 .slot("beta1_weight", Scope.TENSOR, Spec.Sign.UNSIGNED, 0)
                 .slot("beta2_weight", Scope.TENSOR, Spec.Sign.UNSIGNED, 0)
                 .build();

@@ -18,14 +18,12 @@ final class RAdam implements Rule {
         return Spec.of("radam", "Rectified Adam",
                         "Liu, Jiang, He, Chen, Liu, Gao, Han: On the variance of the adaptive learning rate and beyond, 2019, arXiv:1908.03265")
                 .lr(1e-3)
-                .decay("beta1", 0.9, "how much of the mean gradient is kept each step")
-                .decay("beta2", 0.999, "how much of the mean squared gradient is kept each step")
+                .betas(0.9, 0.999)
                 .eps(1e-8)
                 .weightDecay(0)
                 .flag("decoupled", false, "decay the parameter as AdamW does, not the gradient")
                 .maximize()
-                .slot("exp_avg", Spec.Sign.SIGNED)
-                .slot("exp_avg_sq", Spec.Sign.UNSIGNED)
+                .moments()
                 .build();
     }
 

@@ -20,16 +20,14 @@ final class Spam implements Rule {
         return Spec.of("spam", "Adam that cuts spikes and resets momentum",
                         "Huang, Zhu, Jin, Liu, Wang, Liu: SPAM: spike-aware Adam with momentum reset for stable LLM training, ICLR 2025, arXiv:2501.06842")
                 .lr(1e-3)
-                .decay("beta1", 0.9, "how much of the mean gradient is kept each step")
-                .decay("beta2", 0.999, "how much of the mean squared gradient is kept each step")
+                .betas(0.9, 0.999)
                 .eps(1e-6)
                 .weightDecay(0)
                 .real("warmup_steps", 150, Hyperparameter.Range.NON_NEGATIVE, "steps of warm-up after a reset")
                 .option("threshold", 5000, Hyperparameter.Range.NON_NEGATIVE, "how often its mean a squared gradient may be")
                 .option("reset_interval", 500, Hyperparameter.Range.NON_NEGATIVE, "steps from one reset to the next")
                 .real("grad_accu_steps", 20, Hyperparameter.Range.NON_NEGATIVE, "steps after a reset in which nothing is cut")
-                .slot("exp_avg", Spec.Sign.SIGNED)
-                .slot("exp_avg_sq", Spec.Sign.UNSIGNED)
+                .moments()
                 .build();
     }
 

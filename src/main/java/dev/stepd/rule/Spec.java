@@ -108,6 +108,12 @@ public record Spec(
             return real(name, initial, Hyperparameter.Range.DECAY, meaning);
         }
 
+        /// Adam's decay rates.
+        Builder betas(double beta1, double beta2) {
+            return decay("beta1", beta1, "how much of the mean gradient is kept each step")
+                    .decay("beta2", beta2, "how much of the mean squared gradient is kept each step");
+        }
+
         Builder eps(double initial) {
             return real("eps", initial, Hyperparameter.Range.NON_NEGATIVE, "added where a division could be by zero");
         }
@@ -139,6 +145,11 @@ public record Spec(
         Builder slot(String name, Sign sign, Expr initial) {
             slots.add(new SlotSpec(name, Scope.ELEMENT, Type.F32, sign, initial));
             return this;
+        }
+
+        /// Adam's running means of the gradient and its square, under torch's names.
+        Builder moments() {
+            return slot("exp_avg", Sign.SIGNED).slot("exp_avg_sq", Sign.UNSIGNED);
         }
 
         /// An element-wise slot that starts at the parameter.
