@@ -5,10 +5,15 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.stepd.error.ErrorCode;
 import dev.stepd.error.ServiceException;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
 
 class SettingsTest {
     @Test
@@ -23,6 +28,101 @@ class SettingsTest {
         assertThatThrownBy(() -> read("adamw", "lr", null))
                 .isInstanceOfSatisfying(ServiceException.class, e -> assertThat(e.code()).isEqualTo(ErrorCode.INVALID_VALUE))
                 .hasMessageContaining("optimizer.lr is missing");
+    }
+
+    /// Every number refuses what is beyond its range and takes the ends that belong to it.
+    @ParameterizedTest
+    @MethodSource("numbers")
+    void numbersHaveTheirRange(String optimizer, Hyperparameter.Real real) {
+        var range = real.range();
+        assertThat(read(optimizer, real.name(), range.min()).resolved()).containsEntry(real.name(), range.min());
+        var outside = new ArrayList<Object>(List.of(Math.nextDown(range.min()), Double.NaN, Double.POSITIVE_INFINITY, "0.5", true));
+        if (range.max() < Double.MAX_VALUE) {
+            outside.add(range.maxIncluded() ? Math.nextUp(range.max()) : range.max());
+        }
+        for (var value : outside) {
+            assertThatThrownBy(() -> read(optimizer, real.name(), value))
+                    .isInstanceOfSatisfying(ServiceException.class, e -> assertThat(e.code()).isEqualTo(ErrorCode.INVALID_VALUE))
+                    .hasMessageContaining("optimizer." + real.name() + " is " + value + ", expected a ");
+        }
+    }
+
+    static Stream<Arguments> numbers() {
+        return Catalogue.rules().stream().flatMap(rule -> rule.spec().hyperparameters().stream()
+                .filter(Hyperparameter.Real.class::isInstance)
+                .map(real -> Arguments.of(rule.spec().name(), real)));
+    }
+
+    @Test
+    void namesTheNearest() {
+        refuses(ErrorCode.UNKNOWN_NAME, "unknown optimizer \"admw\"; did you mean \"adamw\"?", Map.of("name", "admw"));
+        refuses(ErrorCode.UNKNOWN_NAME, "unknown field optimizer.weightdecay; did you mean \"weight_decay\"?",
+                Map.of("name", "adamw", "weightdecay", 0.1));
+        refuses(ErrorCode.UNKNOWN_NAME, "unknown field optimizer.zzzzzzzz; known are [beta", Map.of("name", "adamw", "zzzzzzzz", 1));
+        refuses(ErrorCode.INVALID_VALUE, "optimizer.name is missing", Map.of("lr", 0.1));
+        refuses(ErrorCode.INVALID_VALUE, "optimizer.name is 3, expected a string", Map.of("name", 3));
+    }
+
+    @Test
+    void betasStandForBeta1AndBeta2() {
+        var resolved = read("adamw", "betas", List.of(0.5, 0.25)).resolved();
+        assertThat(resolved).containsEntry("beta1", 0.5).containsEntry("beta2", 0.25).doesNotContainKey("betas");
+        refuses(ErrorCode.INVALID_VALUE, "optimizer.betas is [0.5], expected an array of 2 numbers",
+                Map.of("name", "adamw", "betas", List.of(0.5)));
+        refuses(ErrorCode.INVALID_VALUE, "optimizer.betas.beta2 is 1.0", Map.of("name", "adamw", "betas", List.of(0.5, 1.0)));
+        refuses(ErrorCode.INVALID_VALUE, "optimizer.beta1 is given twice, expected either betas or beta1",
+                Map.of("name", "adamw", "betas", List.of(0.5, 0.5), "beta1", 0.5));
+        refuses(ErrorCode.INVALID_VALUE, "optimizer.betas is 0.9, expected an array", Map.of("name", "adamw", "betas", 0.9));
+        refuses(ErrorCode.UNKNOWN_NAME, "unknown field optimizer.betas", Map.of("name", "sgd", "betas", List.of(0.5, 0.5)));
+    }
+
+    @Test
+    void choicesAndFlagsAreWhatTheyAre() {
+        refuses(ErrorCode.INVALID_VALUE, "optimizer.max_on is \"Raw\", expected one of [raw, bias_corrected]",
+                Map.of("name", "amsgrad", "max_on", "Raw"));
+        refuses(ErrorCode.INVALID_VALUE, "optimizer.nesterov is 1, expected true or false", Map.of("name", "sgd", "nesterov", 1));
+        refuses(ErrorCode.INVALID_VALUE, "optimizer.nesterov is true, expected false unless momentum",
+                Map.of("name", "sgd", "nesterov", true));
+    }
+
+    @Test
+    void groupsOverrideNumbersOfTheFirstMatch() {
+        var settings = Settings.read(
+                Map.of("name", "adamw", "lr", 0.5, "weight_decay", 0.1),
+                List.of(Map.of("match", "*.bias", "lr", 0.25), Map.of("match", "layer.*", "lr", 0.125)),
+                null);
+        var values = new double[settings.numberNames().size()];
+        int lr = settings.numberNames().indexOf("lr");
+        var rates = Stream.of("layer.1.bias", "layer.1.weight", "other")
+                .map(name -> {
+                    settings.values(settings.groupOf(name), 1, values);
+                    return values[lr];
+                })
+                .toList();
+        assertThat(rates).containsExactly(0.25, 0.125, 0.5);
+        assertThat(settings.groupCount()).isEqualTo(3);
+    }
+
+    @Test
+    void groupsChangeNumbersOnly() {
+        refusesGroup(ErrorCode.INVALID_VALUE,
+                "groups[0].maximize is set for a group, expected the same value for the whole session",
+                Map.of("match", "*", "maximize", true));
+        refusesGroup(ErrorCode.INVALID_VALUE, "groups[0].match is missing", Map.of("lr", 0.1));
+        refusesGroup(ErrorCode.INVALID_VALUE, "groups[0].lr is -1.0, expected a number at least 0", Map.of("match", "*", "lr", -1.0));
+        refusesGroup(ErrorCode.UNKNOWN_NAME, "unknown field groups[0].lrr; did you mean \"lr\"?", Map.of("match", "*", "lrr", 1.0));
+    }
+
+    private static void refuses(ErrorCode code, String message, Map<String, Object> optimizer) {
+        assertThatThrownBy(() -> Settings.read(optimizer, List.of(), null))
+                .isInstanceOfSatisfying(ServiceException.class, e -> assertThat(e.code()).isEqualTo(code))
+                .hasMessageContaining(message);
+    }
+
+    private static void refusesGroup(ErrorCode code, String message, Map<String, Object> group) {
+        assertThatThrownBy(() -> Settings.read(Map.of("name", "adamw"), List.of(group), null))
+                .isInstanceOfSatisfying(ServiceException.class, e -> assertThat(e.code()).isEqualTo(code))
+                .hasMessageContaining(message);
     }
 
     private static Settings read(String optimizer, String field, Object value) {
