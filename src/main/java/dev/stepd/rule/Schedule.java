@@ -20,6 +20,17 @@ public sealed interface Schedule {
     /// @param step from 1
     double value(double base, long step);
 
+    /// `(1 + cos(pi share)) / 2` for shares from 0 to 1, by way of angles up to pi/4: for larger ones the library allocates,
+    /// and steps do not.
+    private static double fallen(double share) {
+        if (share <= 0.25) {
+            return (1 + StrictMath.cos(Math.PI * share)) / 2;
+        }
+        return share < 0.75
+                ? (1 + StrictMath.sin(Math.PI * (0.5 - share))) / 2
+                : (1 - StrictMath.cos(Math.PI * (1 - share))) / 2;
+    }
+
     /// What follows the warm-up, as a factor of the steps since.
     sealed interface Curve {
         double factor(double k);
@@ -45,7 +56,7 @@ public sealed interface Schedule {
     record Cosine(double steps) implements Curve {
         @Override
         public double factor(double k) {
-            return (1 + StrictMath.cos(Math.PI * Math.min(k, steps) / steps)) / 2;
+            return fallen(Math.min(k, steps) / steps);
         }
     }
 
@@ -88,7 +99,7 @@ public sealed interface Schedule {
         }
 
         private static double along(double from, double to, double share) {
-            return to + (from - to) * (1 + StrictMath.cos(Math.PI * share)) / 2;
+            return to + (from - to) * fallen(share);
         }
     }
 

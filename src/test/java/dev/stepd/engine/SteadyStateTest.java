@@ -1,0 +1,108 @@
+package dev.stepd.engine;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.sun.management.ThreadMXBean;
+import dev.stepd.device.cpu.CpuDevice;
+import dev.stepd.engine.Training.Tensor;
+import java.lang.foreign.ValueLayout;
+import java.lang.management.ManagementFactory;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.BitSet;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/// Once warm, a step allocates nothing on its thread: whole and partial ones, with groups, schedules and clipping. It runs in a
+/// JVM with the server's flags, which makes machine code of kernels at once.
+class SteadyStateTest {
+    private static final String KERNEL = "dev.stepd.codegen.cpu.GeneratedKernel*::run";
+
+    @Test
+    void stepsAllocateNothing(@TempDir Path folder) throws Exception {
+        var log = folder.resolve("log").toFile();
+        var process = new ProcessBuilder(List.of(
+                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                        "--add-modules=jdk.incubator.vector",
+                        "--enable-native-access=ALL-UNNAMED",
+                        "-XX:CompileCommand=quiet",
+                        "-XX:CompileCommand=CompileThresholdScaling," + KERNEL + ",0.001",
+                        "-XX:CompileCommand=BackgroundCompilation," + KERNEL + ",false",
+                        "-Dstepd.optimizers=" + System.getProperty("stepd.optimizers", "sgd,adamw,radam,adan,nadam"),
+                        "-cp",
+                        System.getProperty("java.class.path"),
+                        Programme.class.getName()))
+                .redirectErrorStream(true)
+                .redirectOutput(log)
+                .start();
+        assertThat(process.waitFor(300, TimeUnit.SECONDS)).isTrue();
+        assertThat(Files.readString(log.toPath())).endsWith("nothing allocated\n");
+        assertThat(process.exitValue()).isZero();
+    }
+
+    /// What the other JVM runs; `-Dstepd.optimizers=all` takes the whole catalogue.
+    static final class Programme {
+        private static final List<Tensor> TENSORS =
+                List.of(Tensor.of("a", 30, 40), Tensor.of("a.bias", 40), Tensor.of("b", 7, 11), Tensor.of("b.bias", 3));
+        private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+        private static final Duration PATIENCE = Duration.ofSeconds(Integer.getInteger("stepd.patience", 30));
+
+        public static void main(String[] arguments) {
+            var asked = System.getProperty("stepd.optimizers");
+            boolean clean = true;
+            for (var optimizer : Training.optimizers().toList()) {
+                var name = (String) optimizer.get("name");
+                boolean wanted = asked.equals("all") || List.of(asked.split(",")).contains(name) && optimizer.size() > 1;
+                if (wanted) {
+                    clean &= settles(optimizer);
+                }
+            }
+            System.out.println(clean ? "nothing allocated" : "something allocated");
+        }
+
+        private static boolean settles(Map<String, Object> optimizer) {
+            var blueprint = Training.blueprint(
+                    TENSORS,
+                    optimizer,
+                    List.of(Map.of("match", "*.bias", "lr", 0.01)),
+                    Map.of("name", "cosine", "total_steps", 1000, "warmup_steps", 10),
+                    Map.of("global_norm", 1.0));
+            try (var training = new Training(new CpuDevice(1L << 28, 2), TENSORS, blueprint)) {
+                var whole = training.present(List.of("a", "a.bias", "b", "b.bias"));
+                var partial = training.present(List.of("a", "b.bias"));
+                long whenWhole = leastAllocated(training, whole);
+                long whenPartial = leastAllocated(training, partial);
+                if (whenWhole + whenPartial > 0) {
+                    System.out.println(optimizer + " allocates " + whenWhole + " bytes in 100 steps, " + whenPartial
+                            + " in 100 partial ones");
+                }
+                return whenWhole + whenPartial == 0;
+            }
+        }
+
+        /// Bytes in a hundred steps, when they are fewest.
+        private static long leastAllocated(Training training, BitSet present) {
+            long least = Long.MAX_VALUE;
+            long end = System.nanoTime() + PATIENCE.toNanos();
+            while (least > 0 && System.nanoTime() < end) {
+                long before = THREADS.getCurrentThreadAllocatedBytes();
+                for (int i = 0; i < 100; i++) {
+                    fill(training);
+                    training.stepper().step(training.body(), present);
+                }
+                least = Math.min(least, THREADS.getCurrentThreadAllocatedBytes() - before);
+            }
+            return least;
+        }
+
+        private static void fill(Training training) {
+            for (long i = 0; i < 1320; i++) {
+                training.body().setAtIndex(ValueLayout.JAVA_FLOAT, i, 0.01f * (i % 7 - 3));
+            }
+        }
+    }
+}
