@@ -10,6 +10,7 @@ public interface Kernel {
     /// each output. One that folds over columns takes a row, rounded up to such a multiple, and joins it to as many f64
     /// values already there.
     ///
-    /// @param addresses of the first value of each array the stage reads, in its order, then of each output
+    /// @param addresses of the first value of each array the stage reads, in its order, then of each output; of a fold
+    ///     also of room for [dev.stepd.expr.Order#LANES] f64 for each output
     void run(long[] addresses, long count);
 }

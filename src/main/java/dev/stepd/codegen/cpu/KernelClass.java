@@ -6,10 +6,12 @@ import dev.stepd.expr.Order;
 import dev.stepd.expr.Scope;
 import dev.stepd.expr.Type;
 import dev.stepd.expr.stage.Stage;
+import java.lang.classfile.Attributes;
 import java.lang.classfile.ClassFile;
 import java.lang.classfile.CodeBuilder;
 import java.lang.classfile.Label;
 import java.lang.classfile.TypeKind;
+import java.lang.classfile.attribute.CodeAttribute;
 import java.lang.constant.ClassDesc;
 import java.lang.constant.ConstantDescs;
 import java.lang.constant.MethodTypeDesc;
@@ -32,11 +34,17 @@ import java.util.Map;
 ///
 /// All vectors of a kernel have the same number of lanes, so that conversions keep lanes in place: a kernel with 64-bit
 /// values anywhere uses narrower 32-bit vectors.
+///
+/// A turn is written out vector by vector, unless that makes more code than HotSpot compiles: then there is one vector in each
+/// loop, and a fold goes over its indexes once for each vector of a turn, its accumulators put down in between.
 final class KernelClass {
     private static final ClassDesc NAME = ClassDesc.of("dev.stepd.codegen.cpu.GeneratedKernel");
     private static final ClassDesc KERNEL = ClassDesc.of("dev.stepd.codegen.cpu.Kernel");
     private static final MethodTypeDesc RUN =
             MethodTypeDesc.of(ConstantDescs.CD_void, ConstantDescs.CD_long.arrayType(), ConstantDescs.CD_long);
+    /// Longer methods are left to the JVM's interpreter for ever.
+    private static final int COMPILED_CODE_BYTES = 8000;
+
     private static final int ADDRESSES = 1;
     private static final int COUNT = 2;
 
@@ -73,18 +81,33 @@ final class KernelClass {
     }
 
     byte[] bytes() {
+        var unrolled = bytes(parts);
+        return codeBytes(unrolled) <= COMPILED_CODE_BYTES ? unrolled : bytes(1);
+    }
+
+    private static int codeBytes(byte[] type) {
+        return ClassFile.of().parse(type).methods().stream()
+                .flatMap(method -> method.findAttribute(Attributes.code()).stream())
+                .mapToInt(CodeAttribute::codeLength)
+                .max()
+                .orElseThrow();
+    }
+
+    private byte[] bytes(int turn) {
         return ClassFile.of().build(NAME, type -> type.withFlags(AccessFlag.FINAL, AccessFlag.SYNTHETIC)
                 .withInterfaceSymbols(KERNEL)
                 .withMethodBody(ConstantDescs.INIT_NAME, ConstantDescs.MTD_void, ClassFile.ACC_PUBLIC, code -> code.aload(0)
                         .invokespecial(ConstantDescs.CD_Object, ConstantDescs.INIT_NAME, ConstantDescs.MTD_void)
                         .return_())
-                .withMethodBody("run", RUN, ClassFile.ACC_PUBLIC, code -> new Body(code).emit()));
+                .withMethodBody("run", RUN, ClassFile.ACC_PUBLIC, code -> new Body(code, turn).emit()));
     }
 
     /// Emits `run`; holds which local has what.
     private final class Body {
         private final CodeBuilder code;
         private final VectorCode vectors;
+        /// Vectors written out one after the other.
+        private final int turn;
         private final Map<Buffer, Integer> inputs = new HashMap<>();
         private final List<Integer> outputs = new ArrayList<>();
         private final Map<Expr, Integer> uniforms = new IdentityHashMap<>();
@@ -92,22 +115,24 @@ final class KernelClass {
         private int index;
         private int nextLocal = COUNT + TypeKind.LONG.slotSize();
 
-        Body(CodeBuilder code) {
+        Body(CodeBuilder code, int turn) {
             this.code = code;
+            this.turn = turn;
             this.vectors = new VectorCode(code, lanes);
         }
 
         void emit() {
             addresses();
             uniforms();
-            if (stage.folds() && !columnFold) {
-                accumulators();
-            }
             index = local(TypeKind.LONG);
-            code.lconst_0().lstore(index);
-            loop();
-            if (stage.folds() && !columnFold) {
-                tail();
+            if (!stage.folds() || columnFold) {
+                code.lconst_0().lstore(index);
+                loop(turn * lanes);
+            } else if (turn == parts) {
+                foldAtOnce();
+                epilogue();
+            } else {
+                foldOneByOne();
                 epilogue();
             }
             code.return_();
@@ -164,35 +189,78 @@ final class KernelClass {
             uniforms.put(node, local);
         }
 
-        private void accumulators() {
-            for (var output : stage.outputs()) {
-                var locals = new int[parts];
+        private void foldAtOnce() {
+            for (int part = 0; part < parts; part++) {
+                identities(part);
+            }
+            code.lconst_0().lstore(index);
+            loop(Order.LANES);
+            tail();
+        }
+
+        /// `for (shift = 0; shift < LANES; shift += lanes)` the indexes from `shift` on, every `LANES`-th vector.
+        private void foldOneByOne() {
+            int shift = local(TypeKind.LONG);
+            int room = address(reads.size() + stage.outputs().size());
+            var head = code.lconst_0().lstore(shift).newBoundLabel();
+            identities(0);
+            code.lload(shift).lstore(index);
+            loop(Order.LANES);
+            tail();
+            for (int i = 0; i < accumulators.size(); i++) {
+                code.aload(accumulators.get(i)[0]);
+                store(room, shift, i);
+            }
+            code.lload(shift).loadConstant((long) lanes).ladd().dup2().lstore(shift);
+            code.loadConstant((long) Order.LANES).lcmp().iflt(head);
+            fetch(room);
+        }
+
+        private void store(int room, int shift, int output) {
+            vectors.store(Type.F64, () -> code.lload(room).lload(shift).loadConstant(3).lshl().ladd()
+                    .loadConstant((long) output * Order.LANES * Double.BYTES).ladd());
+        }
+
+        private void fetch(int room) {
+            for (int i = 0; i < accumulators.size(); i++) {
                 for (int part = 0; part < parts; part++) {
-                    var identity = ((Stage.Fold) output).op().identity();
-                    vectors.broadcast(new Expr.Const(Type.F64, Double.doubleToRawLongBits(identity)));
-                    locals[part] = local(TypeKind.REFERENCE);
-                    code.astore(locals[part]);
+                    long offset = ((long) i * Order.LANES + part * lanes) * Double.BYTES;
+                    vectors.load(Type.F64, () -> code.lload(room).loadConstant(offset).ladd());
+                    accumulators.get(i)[part] = local(TypeKind.REFERENCE);
+                    code.astore(accumulators.get(i)[part]);
                 }
-                accumulators.add(locals);
             }
         }
 
-        /// `for (; index <= count - LANES; index += LANES)`
-        private void loop() {
+        /// Starts the accumulators of a part.
+        private void identities(int part) {
+            for (int i = 0; i < stage.outputs().size(); i++) {
+                if (part == 0) {
+                    accumulators.add(new int[parts]);
+                }
+                var identity = ((Stage.Fold) stage.outputs().get(i)).op().identity();
+                vectors.broadcast(new Expr.Const(Type.F64, Double.doubleToRawLongBits(identity)));
+                accumulators.get(i)[part] = local(TypeKind.REFERENCE);
+                code.astore(accumulators.get(i)[part]);
+            }
+        }
+
+        /// `for (; index <= count - turn * lanes; index += step)`
+        private void loop(int step) {
             var head = code.newBoundLabel();
             var end = code.newLabel();
-            code.lload(index).lload(COUNT).loadConstant((long) Order.LANES).lsub().lcmp().ifgt(end);
-            for (int part = 0; part < parts; part++) {
+            code.lload(index).lload(COUNT).loadConstant((long) turn * lanes).lsub().lcmp().ifgt(end);
+            for (int part = 0; part < turn; part++) {
                 part(part, false);
             }
-            code.lload(index).loadConstant((long) Order.LANES).ladd().lstore(index).goto_(head).labelBinding(end);
+            code.lload(index).loadConstant((long) step).ladd().lstore(index).goto_(head).labelBinding(end);
         }
 
         /// What is left of the last chunk of a run.
         private void tail() {
             var end = code.newLabel();
             code.lload(index).lload(COUNT).lcmp().ifge(end);
-            for (int part = 0; part < parts; part++) {
+            for (int part = 0; part < turn; part++) {
                 part(part, true);
             }
             code.labelBinding(end);

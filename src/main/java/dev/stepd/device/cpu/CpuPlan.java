@@ -120,15 +120,15 @@ final class CpuPlan implements BoundPlan {
     }
 
     private void cut(Spans now) {
-        long tails = 0;
+        long ends = 0;
         long partials = 0;
         for (var pass : passes) {
-            tails = Math.max(tails, pass.tailBytes());
+            ends = Math.max(ends, pass.roomBytes());
             partials = Math.max(partials, pass.cut(now));
         }
-        var room = scratch(tails + partials);
+        var room = scratch(ends + partials);
         for (var pass : passes) {
-            pass.bind(arrays, room.asSlice(0, tails), room.asSlice(tails, partials));
+            pass.bind(arrays, room.asSlice(0, ends), room.asSlice(ends, partials));
         }
         extents(now);
         for (int i = 0; i < folded.size(); i++) {

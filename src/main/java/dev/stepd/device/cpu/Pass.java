@@ -49,7 +49,7 @@ final class Pass extends Crew.Work {
         this.bytes = new long[buffers.size()];
         this.starts = new long[buffers.size()][];
         this.uniform = new boolean[buffers.size()];
-        this.addresses = new long[workers][buffers.size()];
+        this.addresses = new long[workers][buffers.size() + 1];
         this.tailAddresses = new long[workers][buffers.size()];
         for (int i = 0; i < bytes.length; i++) {
             var scope = buffers.get(i).scope();
@@ -78,19 +78,20 @@ final class Pass extends Crew.Work {
         return partialsEach * ops.size();
     }
 
-    /// Bytes for the ends of writes, of all workers.
-    long tailBytes() {
-        return stage.folds() ? 0 : TAIL_BYTES * buffers.size() * addresses.length;
+    /// Bytes for the ends of writes and the accumulators of folds, of all workers.
+    long roomBytes() {
+        return TAIL_BYTES * buffers.size() * addresses.length;
     }
 
-    /// @param tails at least [#tailBytes]
+    /// @param room at least [#roomBytes]
     /// @param partialResults at least what [#cut] said
-    void bind(Map<Buffer, MemorySegment> arrays, MemorySegment tails, MemorySegment partialResults) {
+    void bind(Map<Buffer, MemorySegment> arrays, MemorySegment room, MemorySegment partialResults) {
         partials = partialResults.address();
         for (int worker = 0; worker < tailAddresses.length; worker++) {
             for (int i = 0; i < bases.length; i++) {
-                tailAddresses[worker][i] = tails.address() + (worker * bases.length + i) * TAIL_BYTES;
+                tailAddresses[worker][i] = room.address() + (worker * bases.length + i) * TAIL_BYTES;
             }
+            addresses[worker][bases.length] = tailAddresses[worker][0];
         }
         for (int i = 0; i < bases.length; i++) {
             var array = arrays.get(buffers.get(i));
