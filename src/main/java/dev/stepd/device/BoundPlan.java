@@ -7,9 +7,9 @@ public interface BoundPlan extends AutoCloseable {
     /// Runs every pass over the tensors of `spans` and returns when all is written. With the same spans object as
     /// the last time nothing is allocated.
     ///
-    /// @param gradients `domain.count(ELEMENT)` values in the domain's order and at least 64 bytes more, read as the
-    ///     gradients and written as the deltas
-    void run(Spans spans, MemorySegment gradients);
+    /// @param body what came with the step: `domain.count(ELEMENT)` values in the domain's order, read as the gradients and
+    ///     written as the deltas, then whatever else was bound to lie in it, and at least 64 bytes more
+    void run(Spans spans, MemorySegment body);
 
     @Override
     void close();

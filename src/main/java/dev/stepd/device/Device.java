@@ -16,7 +16,14 @@ public interface Device extends AutoCloseable {
     /// uses what it gets, and binds every buffer of the plan but gradients and deltas.
     ///
     /// @param arrays one value for each index of the buffer's scope
-    BoundPlan bind(Plan plan, Domain domain, Map<Buffer, MemorySegment> arrays);
+    /// @param inBody where in a step's body the buffers lie that come with it, in bytes from its start; gradients and
+    ///     deltas at 0 unless it says otherwise
+    BoundPlan bind(Plan plan, Domain domain, Map<Buffer, MemorySegment> arrays, Map<Buffer, Long> inBody);
+
+    /// Binds a plan that reads nothing of a step's body but the gradients.
+    default BoundPlan bind(Plan plan, Domain domain, Map<Buffer, MemorySegment> arrays) {
+        return bind(plan, domain, arrays, Map.of());
+    }
 
     /// How often a pass was compiled rather than found: equal before and after a step that is like an earlier one.
     long compilations();

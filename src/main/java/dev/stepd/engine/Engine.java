@@ -66,6 +66,10 @@ public final class Engine implements AutoCloseable {
             throw new ServiceException(ErrorCode.CONFLICT,
                     "optimizer: the change needs other state than this session keeps; create a new session for that");
         }
+        if (!recipe.inputs().equals(stepper.inputSpecs())) {
+            throw new ServiceException(ErrorCode.CONFLICT,
+                    "optimizer: the change takes other inputs than this session does; create a new session for that");
+        }
         stepper.reconfigure(recipe, blueprint.nonFinite());
     }
 

@@ -18,6 +18,7 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.stream.Stream;
 
 /// A session's optimizer as programs, before any memory or device.
 public final class Recipe {
@@ -66,6 +67,11 @@ public final class Recipe {
         return Planner.plan(Rewrites.expand(ChooseByHost.undecided(step(updatesParameters))));
     }
 
+    /// Where gradients, and what is measured as they are, arrive.
+    static Buffer gradients() {
+        return Inputs.grad(ELEMENT);
+    }
+
     /// The passes that measure the gradient.
     static Plan measurePlan() {
         return Planner.plan(Rewrites.expand(OptimizerProgram.measure(ELEMENT)));
@@ -84,6 +90,24 @@ public final class Recipe {
         return bare.reads().stream().anyMatch(b -> b.kind() == Buffer.Kind.SLOT && b.name().equals(slot))
                 || bare.assignments().stream()
                         .anyMatch(a -> a.target().kind() == Buffer.Kind.SLOT && a.target().name().equals(slot));
+    }
+
+    /// The extra inputs this configuration takes, in the order the rule names them.
+    List<Spec.InputSpec> inputs() {
+        return settings.rule().spec().inputs().stream()
+                .filter(input -> bare.reads().contains(buffer(input)))
+                .toList();
+    }
+
+    /// What host values are computed from: the numbers of the settings in their order, then for each of [#inputs] whether it
+    /// was given.
+    List<String> hostNames() {
+        var given = inputs().stream().map(input -> Inputs.GIVEN + input.name());
+        return Stream.concat(settings.numberNames().stream(), given).toList();
+    }
+
+    static Buffer buffer(Spec.InputSpec input) {
+        return Inputs.input(input, ELEMENT);
     }
 
     static Buffer buffer(Spec.SlotSpec slot) {

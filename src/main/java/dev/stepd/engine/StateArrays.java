@@ -25,7 +25,7 @@ import java.util.Map;
 /// Everything a session keeps, in one region: parameters, slots, and what the gradient measures to.
 final class StateArrays implements AutoCloseable {
     /// Arrays start this much apart modulo a page, so that the streams of a pass do not fall on the same cache sets.
-    private static final long STAGGER_BYTES = 5 * 64;
+    static final long STAGGER_BYTES = 5 * 64;
 
     private final Layout layout;
     private final Domain domain;

@@ -3,6 +3,7 @@ package dev.stepd.engine;
 import dev.stepd.device.Device;
 import dev.stepd.device.Domain;
 import dev.stepd.device.Spans;
+import dev.stepd.expr.Buffer;
 import dev.stepd.rule.Clip;
 import dev.stepd.rule.OptimizerProgram;
 import dev.stepd.rule.Spec;
@@ -14,6 +15,7 @@ import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /// The optimizer of one session bound to a device: its parameters, slots, counters, and the step over them.
 ///
@@ -24,18 +26,26 @@ public final class Stepper implements AutoCloseable {
     public enum Outcome {
         /// Parameters, slots and counters moved; the gradients' memory now holds the deltas.
         APPLIED,
-        /// The gradient was not finite and the session skips such steps: the step counts, nothing else moved, deltas are zero.
+        /// The gradient or another input was not finite and the session skips such steps: the step counts, nothing else
+        /// moved, deltas are zero.
         SKIPPED,
-        /// The gradient was not finite and the session rejects such steps: nothing changed, the gradients stand as they were.
+        /// The gradient or another input was not finite and the session rejects such steps: nothing changed, the gradients
+        /// stand as they were.
         REJECTED
     }
 
+    private static final BitSet NOTHING = new BitSet();
+
     private final Device device;
     private final Layout layout;
+    private final BodyLayout body;
+    private final Map<Buffer, Long> inBody;
     private final Domain domain;
     private final StateArrays arrays;
     private final MemorySegment gradNorm;
     private final Variant measure;
+    /// By extra input: what measures it as the gradient is, if it is one of tensors.
+    private final List<@Nullable Variant> measureInputs = new ArrayList<>();
     private final long[] tensorSteps;
     private final BitSet lastPresent = new BitSet();
     private Recipe recipe;
@@ -49,7 +59,7 @@ public final class Stepper implements AutoCloseable {
     private double[] hyper;
     private double lastLr;
     private double lastGradNorm;
-    private int nonFiniteTensor;
+    private String nonFiniteKey = "";
 
     Stepper(Device device, Recipe recipe, Layout layout, Engine.NonFinite nonFinite) {
         this.device = device;
@@ -58,17 +68,34 @@ public final class Stepper implements AutoCloseable {
         this.nonFinite = nonFinite;
         this.domain = domain(layout, recipe.settings().groupCount());
         this.tensorSteps = new long[layout.places().size()];
-        this.hyper = new double[recipe.settings().numberNames().size()];
+        this.body = BodyLayout.of(layout, recipe.inputs());
+        this.inBody = inBody(body);
+        this.hyper = new double[recipe.hostNames().size()];
         this.arrays = new StateArrays(layout, domain, recipe.slots(), device.memory());
         this.gradNorm = arrays.of(Clip.GRAD_NORM);
         try {
             arrays.initialize(this::hyperparameters);
-            this.measure = new Variant(Recipe.measurePlan(), List.of(), device, domain, arrays.segments());
+            this.measure = measure(0);
+            for (var input : body.inputs()) {
+                measureInputs.add(input.spec().scope().isElement() ? measure(input.offset()) : null);
+            }
         } catch (RuntimeException e) {
             arrays.close();
             throw e;
         }
         this.variants = variants(recipe);
+    }
+
+    private static Map<Buffer, Long> inBody(BodyLayout body) {
+        var offsets = new HashMap<Buffer, Long>();
+        body.inputs().forEach(input -> offsets.put(Recipe.buffer(input.spec()), input.offset()));
+        return offsets;
+    }
+
+    /// Measures what lies in the body from a place on.
+    private Variant measure(long offset) {
+        var there = Map.of(Recipe.gradients(), offset);
+        return new Variant(Recipe.measurePlan(), List.of(), device, domain, arrays.segments(), there);
     }
 
     private static Domain domain(Layout layout, int groups) {
@@ -81,7 +108,7 @@ public final class Stepper implements AutoCloseable {
     }
 
     private Map<String, Double> hyperparameters(int group) {
-        var names = recipe.settings().numberNames();
+        var names = recipe.hostNames();
         recipe.settings().values(group, 1, hyper);
         var values = new HashMap<String, Double>();
         for (int i = 0; i < hyper.length; i++) {
@@ -91,7 +118,7 @@ public final class Stepper implements AutoCloseable {
     }
 
     private Variants variants(Recipe of) {
-        return new Variants(of, hasParameters, device, domain, arrays.segments());
+        return new Variants(of, hasParameters, device, domain, arrays.segments(), inBody);
     }
 
     void reconfigure(Recipe changed, Engine.NonFinite policy) {
@@ -105,9 +132,18 @@ public final class Stepper implements AutoCloseable {
         return recipe.slots();
     }
 
+    List<Spec.InputSpec> inputSpecs() {
+        return recipe.inputs();
+    }
+
     /// Where each tensor lies in the flat arrays, and in which order.
     public Layout layout() {
         return layout;
+    }
+
+    /// How what comes with a step lies in memory, and what may come.
+    public BodyLayout body() {
+        return body;
     }
 
     /// Finished steps of the session, skipped ones included.
@@ -173,23 +209,30 @@ public final class Stepper implements AutoCloseable {
         return arrays.byteCount();
     }
 
+    /// Takes one step that brings nothing but gradients.
+    ///
+    /// @param gradients see [#step(MemorySegment, BitSet, BitSet)]
+    public Outcome step(MemorySegment gradients, BitSet present) {
+        return step(gradients, present, NOTHING);
+    }
+
     /// Takes one step.
     ///
-    /// @param gradients f32, `layout().elementCount()` elements in layout order with 64 bytes of slack; holds the deltas afterwards
+    /// @param arrived f32, laid out as [#body] says; holds the deltas afterwards where the gradients were
     /// @param present the tensors that have a gradient, by declared index; the others stay untouched and their deltas are zero
-    public Outcome step(MemorySegment gradients, BitSet present) {
+    /// @param given the extra inputs that came, for all present tensors, by their position in [#body]
+    public Outcome step(MemorySegment arrived, BitSet present, BitSet given) {
         if (recipe.readsParameters() && !hasParameters) {
             throw new IllegalStateException("a step before the parameters were loaded");
         }
+        note(given);
         if (!present.equals(lastPresent)) {
             spans = cut(present);
             lastPresent.clear();
             lastPresent.or(present);
         }
-        measure.run(spans, gradients);
-        lastGradNorm = gradNorm.get(ValueLayout.JAVA_DOUBLE, 0);
-        if (!Double.isFinite(lastGradNorm) && nonFinite != Engine.NonFinite.PROPAGATE) {
-            return refuse(gradients);
+        if (!passes(arrived, given)) {
+            return refuse(arrived);
         }
         latest = latestStep();
         var variant = variants.find(outcome());
@@ -198,9 +241,49 @@ public final class Stepper implements AutoCloseable {
             load(span);
             variant.prepare(span, hyper, tensorSteps[span.from()] + 1, latest);
         }
-        variant.run(spans, gradients);
-        advance(gradients, present);
+        variant.run(spans, arrived);
+        advance(arrived, present);
         return Outcome.APPLIED;
+    }
+
+    /// Tells host values which inputs came.
+    private void note(BitSet given) {
+        int first = hyper.length - body.inputs().size();
+        for (int i = 0; i < body.inputs().size(); i++) {
+            hyper[first + i] = given.get(i) ? 1 : 0;
+            if (body.inputs().get(i).spec().required() && !given.get(i)) {
+                throw new IllegalStateException("a step without " + body.inputs().get(i).spec().name());
+            }
+        }
+    }
+
+    /// Measures what came, and whether the session's policy lets it pass. The gradient last, since its norm is what the step may use; and if it is not finite, it is
+    /// what is told of.
+    private boolean passes(MemorySegment arrived, BitSet given) {
+        boolean finite = true;
+        for (int i = body.inputs().size() - 1; i >= 0; i--) {
+            if (given.get(i) && nonFinite != Engine.NonFinite.PROPAGATE && !passes(arrived, i)) {
+                finite = false;
+                var spec = body.inputs().get(i).spec();
+                nonFiniteKey = spec.key(spec.scope().isElement() ? firstNonFinite() : "");
+            }
+        }
+        measure.run(spans, arrived);
+        lastGradNorm = gradNorm.get(ValueLayout.JAVA_DOUBLE, 0);
+        if (!Double.isFinite(lastGradNorm) && nonFinite != Engine.NonFinite.PROPAGATE) {
+            nonFiniteKey = firstNonFinite();
+            return false;
+        }
+        return finite;
+    }
+
+    private boolean passes(MemorySegment arrived, int input) {
+        var measured = measureInputs.get(input);
+        if (measured == null) {
+            return Float.isFinite(arrived.get(ValueLayout.JAVA_FLOAT, body.inputs().get(input).offset()));
+        }
+        measured.run(spans, arrived);
+        return Double.isFinite(gradNorm.get(ValueLayout.JAVA_DOUBLE, 0));
     }
 
     private long latestStep() {
@@ -253,7 +336,6 @@ public final class Stepper implements AutoCloseable {
     }
 
     private Outcome refuse(MemorySegment gradients) {
-        nonFiniteTensor = firstNonFinite();
         if (nonFinite == Engine.NonFinite.REJECT) {
             return Outcome.REJECTED;
         }
@@ -262,13 +344,14 @@ public final class Stepper implements AutoCloseable {
         return Outcome.SKIPPED;
     }
 
-    private int firstNonFinite() {
+    /// Of what was measured last: the first tensor with an element that is not finite.
+    private String firstNonFinite() {
         var squares = arrays.of(OptimizerProgram.GRAD_SQUARES);
         for (int position = 0; position < tensorSteps.length; position++) {
-            int index = layout.places().get(position).index();
+            var place = layout.places().get(position);
             double square = squares.getAtIndex(ValueLayout.JAVA_DOUBLE, position);
-            if (lastPresent.get(index) && !Double.isFinite(square)) {
-                return index;
+            if (lastPresent.get(place.index()) && !Double.isFinite(square)) {
+                return place.tensor().name();
             }
         }
         throw new IllegalStateException("the norm is not finite and every tensor is");
@@ -302,15 +385,20 @@ public final class Stepper implements AutoCloseable {
         return lastGradNorm;
     }
 
-    /// After [Outcome#REJECTED]: the declared index of the first tensor whose gradient is not finite.
-    public int nonFiniteTensor() {
-        return nonFiniteTensor;
+    /// After [Outcome#REJECTED]: the first array that is not finite, a tensor's gradient (`w`) or an input (`w#hess_grad`, `#loss`).
+    public String nonFiniteKey() {
+        return nonFiniteKey;
     }
 
     @Override
     public void close() {
         variants.close();
         measure.close();
+        for (var measured : measureInputs) {
+            if (measured != null) {
+                measured.close();
+            }
+        }
         arrays.close();
     }
 }

@@ -17,6 +17,7 @@ final class Variants implements AutoCloseable {
     private final Device device;
     private final Domain domain;
     private final Map<Buffer, MemorySegment> arrays;
+    private final Map<Buffer, Long> inBody;
     private final HostProgram conditions;
     private final int conditionCount;
     private long[] outcomes = new long[0];
@@ -27,13 +28,15 @@ final class Variants implements AutoCloseable {
             boolean updatesParameters,
             Device device,
             Domain domain,
-            Map<Buffer, MemorySegment> arrays) {
+            Map<Buffer, MemorySegment> arrays,
+            Map<Buffer, Long> inBody) {
         this.recipe = recipe;
         this.updatesParameters = updatesParameters;
         this.device = device;
         this.domain = domain;
         this.arrays = arrays;
-        this.conditions = new HostProgram(recipe.conditions(), recipe.settings().numberNames());
+        this.inBody = inBody;
+        this.conditions = new HostProgram(recipe.conditions(), recipe.hostNames());
         this.conditionCount = recipe.conditions().size();
     }
 
@@ -60,7 +63,7 @@ final class Variants implements AutoCloseable {
         var plan = outcome == UNDECIDED
                 ? recipe.undecidedPlan(updatesParameters)
                 : recipe.plan(updatesParameters, outcome);
-        var variant = new Variant(plan, recipe.settings().numberNames(), device, domain, arrays);
+        var variant = new Variant(plan, recipe.hostNames(), device, domain, arrays, inBody);
         outcomes = Arrays.copyOf(outcomes, outcomes.length + 1);
         variants = Arrays.copyOf(variants, variants.length + 1);
         outcomes[outcomes.length - 1] = outcome;

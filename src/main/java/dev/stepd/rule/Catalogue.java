@@ -56,7 +56,10 @@ public final class Catalogue {
             new LaProp(),
             new Qhm(),
             new QhAdam(),
-            new Padam());
+            new Padam(),
+            new SophiaG(),
+            new SophiaH(),
+            new Sania());
 
     private Catalogue() {}
 

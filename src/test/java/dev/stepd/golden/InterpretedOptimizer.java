@@ -90,12 +90,25 @@ final class InterpretedOptimizer {
         }
     }
 
-    void step(List<float[]> gradients) {
-        fill(Inputs.grad(element), gradients);
+    /// Takes a step of the file, which has to be the next.
+    void step(GoldenFile file, int t) {
+        fill(Inputs.grad(element), file.tensors().keySet().stream().map(name -> file.get("grad/" + name + "/" + t)).toList());
+        for (var input : settings.rule().spec().inputs()) {
+            var buffer = Inputs.input(input, element);
+            arrays.put(buffer, new long[count(buffer)]);
+            file.input(input, t).ifPresent(values -> fill(buffer, values));
+        }
         steps++;
         settings.values(0, steps, hyper);
-        Interpreter.run(
-                program, extents(steps), (name, _) -> hyper[settings.numberNames().indexOf(name)], arrays);
+        Interpreter.run(program, extents(steps), (name, _) -> number(file, name, t), arrays);
+    }
+
+    private double number(GoldenFile file, String name, int t) {
+        if (!name.startsWith(Inputs.GIVEN)) {
+            return hyper[settings.numberNames().indexOf(name)];
+        }
+        var input = settings.rule().spec().inputs().stream().filter(i -> name.equals(Inputs.GIVEN + i.name())).findFirst();
+        return file.input(input.orElseThrow(), t).isPresent() ? 1 : 0;
     }
 
     /// The parameter of a tensor.

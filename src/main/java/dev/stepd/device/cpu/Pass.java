@@ -24,6 +24,8 @@ final class Pass extends Crew.Work {
     private final Kernel kernel;
     private final Domain domain;
     private final List<Buffer> buffers;
+    /// By buffer: where it lies in a step's body, or -1.
+    private final long[] inBody;
     private final List<ReduceOp> ops = new ArrayList<>();
     private final boolean columns;
     private final long[] bases;
@@ -39,11 +41,12 @@ final class Pass extends Crew.Work {
     private long partials;
     private long partialsEach;
 
-    Pass(Stage stage, Kernel kernel, Domain domain, List<Buffer> buffers, int workers) {
+    Pass(Stage stage, Kernel kernel, Domain domain, List<Buffer> buffers, long[] inBody, int workers) {
         this.stage = stage;
         this.kernel = kernel;
         this.domain = domain;
         this.buffers = List.copyOf(buffers);
+        this.inBody = inBody;
         this.columns = stage.folds() && stage.over().equals(Scope.COLUMN);
         this.bases = new long[buffers.size()];
         this.bytes = new long[buffers.size()];
@@ -99,12 +102,11 @@ final class Pass extends Crew.Work {
         }
     }
 
-    /// @param gradients address of the gradients, which are also the deltas
-    void run(Crew crew, long gradients) {
+    /// @param body address of what came with the step
+    void run(Crew crew, long body) {
         for (int i = 0; i < bases.length; i++) {
-            var kind = buffers.get(i).kind();
-            if (kind == Buffer.Kind.GRAD || kind == Buffer.Kind.DELTA) {
-                bases[i] = gradients;
+            if (inBody[i] >= 0) {
+                bases[i] = body + inBody[i];
             }
         }
         crew.run(this, list.length);
