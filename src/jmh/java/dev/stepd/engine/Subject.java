@@ -60,8 +60,8 @@ public final class Subject implements AutoCloseable {
         fill(parameters, 1, 0.05f);
         refill();
 
-        var recipe = Recipe.of(blueprint);
-        variants = new Variants(recipe, true, device, domain(elements), arrays(recipe));
+        var recipe = Optimizer.of(blueprint).recipes().getFirst();
+        variants = new Variants(recipe, true, device, domain(elements), arrays(recipe), 0);
         var hyper = new double[recipe.settings().numberNames().size()];
         recipe.settings().values(0, STEP, hyper);
         long outcome = variants.decide(hyper, STEP, STEP);

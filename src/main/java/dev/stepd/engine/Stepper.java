@@ -1,11 +1,12 @@
 package dev.stepd.engine;
 
 import dev.stepd.device.Device;
-import dev.stepd.device.Domain;
+import dev.stepd.device.Region;
 import dev.stepd.device.Spans;
+import dev.stepd.expr.Type;
 import dev.stepd.rule.Clip;
+import dev.stepd.rule.Inputs;
 import dev.stepd.rule.OptimizerProgram;
-import dev.stepd.rule.Spec;
 import dev.stepd.tensor.Part;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -14,6 +15,7 @@ import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 
 /// The optimizer of one session bound to a device: its parameters, slots, counters, and the step over them.
 ///
@@ -30,59 +32,69 @@ public final class Stepper implements AutoCloseable {
         REJECTED
     }
 
-    private final Device device;
     private final Layout layout;
-    private final Domain domain;
-    private final StateArrays arrays;
+    private final Region measured;
+    private final MemorySegment gradSquares;
     private final MemorySegment gradNorm;
     private final Variant measure;
+    private final List<Partition> partitions = new ArrayList<>();
     private final long[] tensorSteps;
     private final BitSet lastPresent = new BitSet();
-    private Recipe recipe;
+    private final double[] hyper;
+    private Optimizer optimizer;
     private Engine.NonFinite nonFinite;
-    private Variants variants;
+    private boolean needsParameters;
     private boolean hasParameters;
     private long step;
     private Spans spans = new Spans(List.of());
     /// The largest count of the step under way.
     private long latest;
-    private double[] hyper;
     private double lastLr;
     private double lastGradNorm;
     private int nonFiniteTensor;
 
-    Stepper(Device device, Recipe recipe, Layout layout, Engine.NonFinite nonFinite) {
-        this.device = device;
-        this.recipe = recipe;
-        this.layout = layout;
+    Stepper(Device device, Optimizer optimizer, Engine.NonFinite nonFinite) {
+        this.optimizer = optimizer;
+        this.needsParameters = optimizer.needsParameters();
+        this.layout = optimizer.layout();
         this.nonFinite = nonFinite;
-        this.domain = domain(layout, recipe.settings().groupCount());
-        this.tensorSteps = new long[layout.places().size()];
-        this.hyper = new double[recipe.settings().numberNames().size()];
-        this.arrays = new StateArrays(layout, domain, recipe.slots(), device.memory());
-        this.gradNorm = arrays.of(Clip.GRAD_NORM);
+        int tensors = layout.places().size();
+        this.tensorSteps = new long[tensors];
+        this.hyper = new double[optimizer.settings().numberNames().size()];
+        this.measured = device.memory().allocate((tensors + 1L) * Double.BYTES, "what gradients measure to");
+        this.gradNorm = measured.segment().asSlice(0, Double.BYTES);
+        this.gradSquares = measured.segment().asSlice(Double.BYTES, (long) tensors * Double.BYTES);
+        Variant opened = null;
         try {
-            arrays.initialize(this::hyperparameters);
-            this.measure = new Variant(Recipe.measurePlan(), List.of(), device, domain, arrays.segments());
+            opened = measure(device);
+            for (var recipe : optimizer.recipes()) {
+                partitions.add(partition(recipe, device));
+            }
         } catch (RuntimeException e) {
-            arrays.close();
+            if (opened != null) {
+                opened.close();
+            }
+            partitions.forEach(Partition::close);
+            measured.close();
             throw e;
         }
-        this.variants = variants(recipe);
+        this.measure = opened;
     }
 
-    private static Domain domain(Layout layout, int groups) {
-        var tensors = new ArrayList<Domain.Tensor>();
-        for (var place : layout.places()) {
-            var shape = place.tensor().shape();
-            tensors.add(new Domain.Tensor(shape.elementCount(), shape.rows(), place.group()));
-        }
-        return new Domain(tensors, groups);
+    private Variant measure(Device device) {
+        var domain = Layout.domain(layout.places(), optimizer.settings().groupCount());
+        var arrays = Map.of(OptimizerProgram.GRAD_SQUARES, gradSquares, Clip.GRAD_NORM, gradNorm);
+        return new Variant(Recipe.measurePlan(), List.of(), device, domain, arrays, Map.of(Inputs.grad(Type.F32), 0L));
+    }
+
+    private Partition partition(Recipe recipe, Device device) {
+        int from = partitions.stream().mapToInt(Partition::size).sum();
+        return new Partition(recipe, layout, from, device, Map.of(Clip.GRAD_NORM, gradNorm), this::hyperparameters);
     }
 
     private Map<String, Double> hyperparameters(int group) {
-        var names = recipe.settings().numberNames();
-        recipe.settings().values(group, 1, hyper);
+        var names = optimizer.settings().numberNames();
+        optimizer.settings().values(group, 1, hyper);
         var values = new HashMap<String, Double>();
         for (int i = 0; i < hyper.length; i++) {
             values.put(names.get(i), hyper[i]);
@@ -90,19 +102,21 @@ public final class Stepper implements AutoCloseable {
         return values;
     }
 
-    private Variants variants(Recipe of) {
-        return new Variants(of, hasParameters, device, domain, arrays.segments());
-    }
-
-    void reconfigure(Recipe changed, Engine.NonFinite policy) {
-        variants.close();
-        recipe = changed;
+    void reconfigure(Optimizer changed, Engine.NonFinite policy) {
+        optimizer = changed;
+        needsParameters = changed.needsParameters();
         nonFinite = policy;
-        variants = variants(changed);
+        rebuild();
     }
 
-    List<Spec.SlotSpec> slotSpecs() {
-        return recipe.slots();
+    private void rebuild() {
+        for (int i = 0; i < partitions.size(); i++) {
+            partitions.get(i).rebuild(optimizer.recipes().get(i), hasParameters);
+        }
+    }
+
+    Optimizer optimizer() {
+        return optimizer;
     }
 
     /// Where each tensor lies in the flat arrays, and in which order.
@@ -133,12 +147,12 @@ public final class Stepper implements AutoCloseable {
             tensorSteps[position] = steps.get(layout.places().get(position).index());
         }
         lastPresent.clear();
-        spans = new Spans(List.of());
+        cut(lastPresent);
     }
 
     /// Whether the rule reads parameter values, so that they must be uploaded before the first step.
     public boolean needsParameters() {
-        return recipe.readsParameters();
+        return needsParameters;
     }
 
     /// Whether the parameters hold uploaded values. Without them a step still yields deltas where the rule allows.
@@ -149,28 +163,31 @@ public final class Stepper implements AutoCloseable {
     /// Declares that [#parameters] has been filled. Before the first step, slots that start at the parameter do so now.
     public void parametersLoaded() {
         if (step == 0) {
-            arrays.initializeFromParameters();
+            partitions.forEach(partition -> partition.arrays().initializeFromParameters());
         }
         if (!hasParameters) {
             hasParameters = true;
-            variants.close();
-            variants = variants(recipe);
+            rebuild();
         }
     }
 
     /// The parameter of each tensor in layout order; end to end they are one flat array.
     public List<Part> parameters() {
-        return arrays.parameters();
+        return partitions.stream().flatMap(partition -> partition.arrays().parameters().stream()).toList();
     }
 
-    /// Every slot of every tensor, in layout order and then the rule's slot order. Writable: an import fills them.
+    /// Every slot of every tensor, in layout order and then the rule's slot order; last what the session has once.
+    /// Writable: an import fills them.
     public List<Part> slots() {
-        return arrays.slots();
+        return Stream.concat(
+                        partitions.stream().flatMap(partition -> partition.arrays().slots().stream()),
+                        partitions.stream().flatMap(partition -> partition.arrays().sharedSlots().stream()))
+                .toList();
     }
 
     /// Bytes of device memory held for state.
     public long stateBytes() {
-        return arrays.byteCount();
+        return partitions.stream().mapToLong(partition -> partition.arrays().byteCount()).sum();
     }
 
     /// Takes one step.
@@ -178,11 +195,11 @@ public final class Stepper implements AutoCloseable {
     /// @param gradients f32, `layout().elementCount()` elements in layout order with 64 bytes of slack; holds the deltas afterwards
     /// @param present the tensors that have a gradient, by declared index; the others stay untouched and their deltas are zero
     public Outcome step(MemorySegment gradients, BitSet present) {
-        if (recipe.readsParameters() && !hasParameters) {
+        if (needsParameters && !hasParameters) {
             throw new IllegalStateException("a step before the parameters were loaded");
         }
         if (!present.equals(lastPresent)) {
-            spans = cut(present);
+            cut(present);
             lastPresent.clear();
             lastPresent.or(present);
         }
@@ -192,15 +209,25 @@ public final class Stepper implements AutoCloseable {
             return refuse(gradients);
         }
         latest = latestStep();
-        var variant = variants.find(outcome());
-        for (int i = 0; i < spans.spans().size(); i++) {
-            var span = spans.spans().get(i);
-            load(span);
-            variant.prepare(span, hyper, tensorSteps[span.from()] + 1, latest);
+        for (int i = 0; i < partitions.size(); i++) {
+            apply(partitions.get(i), gradients);
         }
-        variant.run(spans, gradients);
         advance(gradients, present);
         return Outcome.APPLIED;
+    }
+
+    private void apply(Partition partition, MemorySegment gradients) {
+        var its = partition.spans().spans();
+        if (its.isEmpty()) {
+            return;
+        }
+        var variant = partition.variants().find(outcome(partition));
+        for (int i = 0; i < its.size(); i++) {
+            int first = partition.position(its.get(i).from());
+            load(first);
+            variant.prepare(its.get(i), hyper, tensorSteps[first] + 1, latest);
+        }
+        variant.run(partition.spans(), gradients);
     }
 
     private long latestStep() {
@@ -212,12 +239,13 @@ public final class Stepper implements AutoCloseable {
     }
 
     /// What the host decides, if the tensors of this step agree.
-    private long outcome() {
+    private long outcome(Partition partition) {
+        var its = partition.spans().spans();
         long agreed = 0;
-        for (int i = 0; i < spans.spans().size(); i++) {
-            var span = spans.spans().get(i);
-            load(span);
-            long outcome = variants.decide(hyper, tensorSteps[span.from()] + 1, latest);
+        for (int i = 0; i < its.size(); i++) {
+            int first = partition.position(its.get(i).from());
+            load(first);
+            long outcome = partition.variants().decide(hyper, tensorSteps[first] + 1, latest);
             if (i > 0 && outcome != agreed) {
                 return Variants.UNDECIDED;
             }
@@ -226,19 +254,27 @@ public final class Stepper implements AutoCloseable {
         return agreed;
     }
 
-    /// Fetches the hyperparameters of a span at the coming step.
-    private void load(Spans.Span span) {
-        recipe.settings().values(layout.places().get(span.from()).group(), step + 1, hyper);
+    /// Fetches the hyperparameters of a tensor at the coming step.
+    private void load(int position) {
+        optimizer.settings().values(layout.places().get(position).group(), step + 1, hyper);
     }
 
-    /// Neighbours in the same group that have counted the same steps.
-    private Spans cut(BitSet present) {
+    private void cut(BitSet present) {
+        spans = cut(present, 0, tensorSteps.length);
+        for (var partition : partitions) {
+            int from = partition.position(0);
+            partition.spans(cut(present, from, from + partition.size()));
+        }
+    }
+
+    /// Neighbours in the same group that have counted the same steps, by their distance from the first of a stretch.
+    private Spans cut(BitSet present, int first, int end) {
         var cut = new ArrayList<Spans.Span>();
         int from = -1;
-        for (int position = 0; position <= tensorSteps.length; position++) {
-            boolean here = position < tensorSteps.length && present.get(layout.places().get(position).index());
+        for (int position = first; position <= end; position++) {
+            boolean here = position < end && present.get(layout.places().get(position).index());
             if (from >= 0 && (!here || !alike(from, position))) {
-                cut.add(new Spans.Span(from, position));
+                cut.add(new Spans.Span(from - first, position - first));
                 from = -1;
             }
             if (here && from < 0) {
@@ -263,10 +299,9 @@ public final class Stepper implements AutoCloseable {
     }
 
     private int firstNonFinite() {
-        var squares = arrays.of(OptimizerProgram.GRAD_SQUARES);
         for (int position = 0; position < tensorSteps.length; position++) {
             int index = layout.places().get(position).index();
-            double square = squares.getAtIndex(ValueLayout.JAVA_DOUBLE, position);
+            double square = gradSquares.getAtIndex(ValueLayout.JAVA_DOUBLE, position);
             if (lastPresent.get(index) && !Double.isFinite(square)) {
                 return index;
             }
@@ -288,8 +323,8 @@ public final class Stepper implements AutoCloseable {
 
     private void count() {
         step++;
-        recipe.settings().values(layout.places().getFirst().group(), step, hyper);
-        lastLr = hyper[recipe.settings().numberNames().indexOf("lr")];
+        optimizer.settings().values(layout.places().getFirst().group(), step, hyper);
+        lastLr = hyper[optimizer.settings().numberNames().indexOf("lr")];
     }
 
     /// The learning rate of the last step, of the first group that has tensors.
@@ -309,8 +344,8 @@ public final class Stepper implements AutoCloseable {
 
     @Override
     public void close() {
-        variants.close();
+        partitions.forEach(Partition::close);
         measure.close();
-        arrays.close();
+        measured.close();
     }
 }

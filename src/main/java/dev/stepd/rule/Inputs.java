@@ -16,14 +16,17 @@ public final class Inputs {
 
     private final Spec spec;
     private final Settings settings;
+    private final String kind;
     private final Type element;
     private final Expr grad;
 
+    /// @param kind what the tensors are to the rule ([View#kind])
     /// @param element what elements are computed in; state that is kept for each element is stored so too
     /// @param grad the gradient as clipping leaves it
-    Inputs(Spec spec, Settings settings, Type element, Expr grad) {
+    Inputs(Spec spec, Settings settings, String kind, Type element, Expr grad) {
         this.spec = spec;
         this.settings = settings;
+        this.kind = kind;
         this.element = element;
         this.grad = grad;
     }
@@ -107,6 +110,11 @@ public final class Inputs {
     /// Whether a choice was made for `value`.
     boolean chosen(String name, String value) {
         return settings.choice(name).equals(value);
+    }
+
+    /// Whether the step is that of tensors of this kind.
+    boolean is(String kind) {
+        return this.kind.equals(kind);
     }
 
     /// A slot as it was before the step.
