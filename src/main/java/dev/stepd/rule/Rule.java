@@ -15,6 +15,11 @@ public interface Rule {
     /// @throws dev.stepd.error.ServiceException `INVALID_VALUE`
     default void check(Settings settings) {}
 
+    /// Every slot that a session with these settings may use.
+    default List<Spec.SlotSpec> slots(Settings settings) {
+        return spec().slots();
+    }
+
     /// The assignments of one step: the delta of the parameter and the new values of slots, all from the values before.
     List<Program.Assignment> step(Inputs in);
 }

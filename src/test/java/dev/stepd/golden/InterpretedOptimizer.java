@@ -43,7 +43,7 @@ final class InterpretedOptimizer {
         }
         fill(Inputs.param(element), file.tensors().keySet().stream().map(n -> file.get("param/" + n + "/0")).toList());
         settings.values(0, 1, hyper);
-        for (var slot : settings.rule().spec().slots()) {
+        for (var slot : settings.rule().slots(settings)) {
             arrays.put(buffer(slot), initial(slot));
         }
     }
@@ -105,12 +105,12 @@ final class InterpretedOptimizer {
 
     /// A slot of a tensor, or of the session for what there is once.
     double[] slot(String name, int tensor) {
-        var spec = settings.rule().spec().slots().stream().filter(s -> s.name().equals(name)).findFirst().orElseThrow();
+        var spec = settings.rule().slots(settings).stream().filter(s -> s.name().equals(name)).findFirst().orElseThrow();
         return part(buffer(spec), tensor);
     }
 
     boolean hasSlot(String name) {
-        return settings.rule().spec().slots().stream().anyMatch(s -> s.name().equals(name));
+        return settings.rule().slots(settings).stream().anyMatch(s -> s.name().equals(name));
     }
 
     private double[] part(Buffer buffer, int tensor) {
