@@ -56,7 +56,8 @@ public final class Catalogue {
             new LaProp(),
             new Qhm(),
             new QhAdam(),
-            new Padam());
+            new Padam(),
+            new AggMo());
 
     private Catalogue() {}
 

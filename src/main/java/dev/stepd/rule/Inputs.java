@@ -9,6 +9,7 @@ import dev.stepd.expr.ReduceOp;
 import dev.stepd.expr.Scope;
 import dev.stepd.expr.Type;
 import dev.stepd.expr.UnaryOp;
+import java.util.List;
 
 /// What a rule writes its step with: the values before the step, the settings, and the vocabulary of papers.
 public final class Inputs {
@@ -92,6 +93,11 @@ public final class Inputs {
         return new Expr.Hyper(name, spec.shared().contains(name) ? Scope.SESSION : Scope.TENSOR);
     }
 
+    /// The numbers of a list.
+    List<Expr> hypers(String list) {
+        return settings.elements(list).stream().<Expr>map(Expr.Hyper::new).toList();
+    }
+
     /// A number as it is set, before any schedule moves it.
     Expr unscheduled(String name) {
         expect(spec.hyperparameter(name).orElse(null) instanceof Hyperparameter.Real, name);
@@ -119,7 +125,7 @@ public final class Inputs {
 
     /// A slot as it was before the step.
     Slot slot(String name) {
-        var slot = spec.slots().stream().filter(s -> s.name().equals(name)).findFirst().orElseThrow();
+        var slot = settings.rule().slots(settings).stream().filter(s -> s.name().equals(name)).findFirst().orElseThrow();
         var storage = slot.scope().isElement() ? element : slot.storage();
         return new Slot(new Buffer(Buffer.Kind.SLOT, name, slot.scope(), storage));
     }

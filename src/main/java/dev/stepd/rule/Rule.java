@@ -27,6 +27,11 @@ public interface Rule {
         return List.of("");
     }
 
+    /// Every slot that a session with these settings may use.
+    default List<Spec.SlotSpec> slots(Settings settings) {
+        return spec().slots();
+    }
+
     /// The assignments of one step: the delta of the parameter and the new values of slots, all from the values before.
     List<Program.Assignment> step(Inputs in);
 }

@@ -15,7 +15,8 @@ import java.util.Set;
 /// @param paper authors, title, year, and where to find it
 /// @param reference whose implementation the step follows where sources differ: repository@commit and file, or package
 ///     and version; or that it is the paper's own formulation
-/// @param slots every slot a configuration may use; a session keeps those its program reads or writes
+/// @param slots every slot a configuration may use; a session keeps those its program reads or writes. Where lists decide how
+///     many there are, those of the default lists ([Rule#slots])
 /// @param shared the numbers that groups may not differ in
 public record Spec(
         String name,
@@ -38,6 +39,11 @@ public record Spec(
         /// Whether the slot is a copy of the parameter before the first step.
         public boolean startsAtParameter() {
             return initial instanceof Expr.Read;
+        }
+
+        /// The same under another name.
+        SlotSpec named(String other) {
+            return new SlotSpec(other, scope, storage, sign, initial);
         }
     }
 
@@ -141,6 +147,12 @@ public record Spec(
         /// Whether the objective grows instead of shrinking: every gradient is negated first.
         Builder maximize() {
             return flag(Inputs.MAXIMIZE, false, "maximize the objective: gradients are negated before anything else");
+        }
+
+        /// A list of numbers, as many as the user gives.
+        Builder numbers(String name, List<Double> initial, Hyperparameter.Range range, int maxLength, String meaning) {
+            hyperparameters.add(new Hyperparameter.Numbers(name, meaning, initial, range, maxLength));
+            return this;
         }
 
         Builder choice(String name, String meaning, String... values) {

@@ -43,11 +43,14 @@ final class CatalogueListing {
             case Hyperparameter.Real real -> {
                 json.put("type", "number");
                 json.put("default", real.initial());
-                json.put("min", real.range().min());
-                if (real.range().max() < Double.MAX_VALUE) {
-                    json.put(real.range().maxIncluded() ? "max" : "below", real.range().max());
-                }
+                putRange(json, real.range());
                 json.put("nullable", real.off().isPresent());
+            }
+            case Hyperparameter.Numbers list -> {
+                json.put("type", "numbers");
+                json.put("default", list.initial());
+                putRange(json, list.range());
+                json.put("max_length", list.maxLength());
             }
             case Hyperparameter.Flag flag -> {
                 json.put("type", "boolean");
@@ -61,6 +64,13 @@ final class CatalogueListing {
         }
         json.put("meaning", hyperparameter.meaning());
         return json;
+    }
+
+    private static void putRange(Map<String, Object> json, Hyperparameter.Range range) {
+        json.put("min", range.min());
+        if (range.max() < Double.MAX_VALUE) {
+            json.put(range.maxIncluded() ? "max" : "below", range.max());
+        }
     }
 
     private static Map<String, Object> slot(Spec.SlotSpec slot) {

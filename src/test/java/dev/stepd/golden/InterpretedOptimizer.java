@@ -13,167 +13,115 @@ import dev.stepd.rule.Inputs;
 import dev.stepd.rule.OptimizerProgram;
 import dev.stepd.rule.Settings;
 import dev.stepd.rule.Spec;
-import dev.stepd.rule.View;
-import dev.stepd.tensor.DType;
-import dev.stepd.tensor.Shape;
-import dev.stepd.tensor.TensorSpec;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/// An optimizer as the interpreter runs it over a golden file's tensors: no stages, no kernels, no engine.
+/// An optimizer as the interpreter runs it over those tensors of a golden file that are of one kind: no stages, no kernels, no
+/// engine.
 final class InterpretedOptimizer {
-    private final List<OfKind> kinds = new ArrayList<>();
-    /// By tensor: which kind it is of, and the how manieth of these.
-    private final List<Place> places = new ArrayList<>();
-
-    private record Place(OfKind kind, int index) {}
+    private final List<InterpretedSession.Seen> tensors;
+    private final Settings settings;
+    private final Type element;
+    private final Program program;
+    private final double[] hyper;
+    private final Map<Buffer, long[]> arrays = new LinkedHashMap<>();
+    private long steps;
 
     /// @param element what elements are computed and kept in
     /// @param change what becomes of the program before it runs
-    InterpretedOptimizer(GoldenFile file, Type element, Rewrite change) {
-        var settings = Settings.read(file.description(), List.of(), null);
-        var specs = new ArrayList<TensorSpec>();
-        file.tensors().forEach((name, extents) -> specs.add(new TensorSpec(name, new Shape(extents), DType.F32)));
-        var views = settings.rule().views(specs, settings);
-        var byKind = new LinkedHashMap<String, OfKind>();
-        for (var view : views) {
-            byKind.computeIfAbsent(view.kind(), kind -> new OfKind(settings, kind, element, change));
+    InterpretedOptimizer(
+            Settings settings, String kind, List<InterpretedSession.Seen> tensors, Type element, Rewrite change) {
+        this.tensors = List.copyOf(tensors);
+        this.settings = settings;
+        this.element = element;
+        this.program = change.apply(OptimizerProgram.step(settings, new Clip.None(), kind, element, true));
+        this.hyper = new double[settings.numberNames().size()];
+        for (var buffer : List.of(Inputs.grad(element), Inputs.delta(element), Inputs.param(element))) {
+            arrays.put(buffer, new long[count(buffer)]);
         }
-        for (int i = 0; i < views.size(); i++) {
-            var kind = byKind.get(views.get(i).kind());
-            places.add(new Place(kind, kind.tensors.size()));
-            kind.tensors.add(new Seen(views.get(i), file.get("param/" + specs.get(i).name() + "/0")));
+        fill(Inputs.param(element), tensors.stream().map(InterpretedSession.Seen::parameter).toList());
+        settings.values(0, 1, hyper);
+        for (var slot : settings.rule().slots(settings)) {
+            arrays.put(buffer(slot), initial(slot));
         }
-        kinds.addAll(byKind.values());
-        kinds.forEach(OfKind::start);
+    }
+
+    private long[] initial(Spec.SlotSpec slot) {
+        if (slot.startsAtParameter()) {
+            return arrays.get(Inputs.param(element)).clone();
+        }
+        double value = switch (slot.initial()) {
+            case Expr.Const(Type type, long bits) -> Scalar.toDouble(type, bits);
+            case Expr.Hyper(String name, _) -> hyper[settings.numberNames().indexOf(name)];
+            case Expr other -> throw new IllegalStateException(slot.name() + " starts at " + other);
+        };
+        var values = new long[count(buffer(slot))];
+        Arrays.fill(values, Scalar.of(buffer(slot).storage(), value));
+        return values;
+    }
+
+    private Buffer buffer(Spec.SlotSpec slot) {
+        return new Buffer(
+                Buffer.Kind.SLOT, slot.name(), slot.scope(), slot.scope().isElement() ? element : slot.storage());
+    }
+
+    private int count(Buffer buffer) {
+        return Interpreter.count(extents(1), buffer.scope());
+    }
+
+    private List<Interpreter.Extent> extents(long step) {
+        var extents = new ArrayList<Interpreter.Extent>();
+        for (var tensor : tensors) {
+            int slabs = Math.toIntExact(tensor.view().slabs());
+            int rows = Math.toIntExact(tensor.view().rows());
+            extents.add(new Interpreter.Extent(tensor.parameter().length, slabs, rows, 0, true, step));
+        }
+        return extents;
+    }
+
+    private void fill(Buffer buffer, List<float[]> values) {
+        int at = 0;
+        for (var tensor : values) {
+            for (float value : tensor) {
+                arrays.get(buffer)[at++] = Scalar.of(buffer.storage(), value);
+            }
+        }
     }
 
     void step(List<float[]> gradients) {
-        for (var kind : kinds) {
-            var its = new ArrayList<float[]>();
-            for (int i = 0; i < places.size(); i++) {
-                if (places.get(i).kind == kind) {
-                    its.add(gradients.get(i));
-                }
-            }
-            kind.step(its);
-        }
+        fill(Inputs.grad(element), gradients);
+        steps++;
+        settings.values(0, steps, hyper);
+        Interpreter.run(
+                program, extents(steps), (name, _) -> hyper[settings.numberNames().indexOf(name)], arrays);
     }
 
     /// The parameter of a tensor.
     double[] parameter(int tensor) {
-        var place = places.get(tensor);
-        return place.kind.part(Inputs.param(place.kind.element), place.index);
+        return part(Inputs.param(element), tensor);
     }
 
     /// A slot of a tensor, or of the session for what there is once.
     double[] slot(String name, int tensor) {
-        var place = places.get(tensor);
-        return place.kind.slot(name, place.index);
+        var spec = settings.rule().slots(settings).stream().filter(s -> s.name().equals(name)).findFirst().orElseThrow();
+        return part(buffer(spec), tensor);
     }
 
     boolean hasSlot(String name) {
-        return kinds.getFirst().settings.rule().spec().slots().stream().anyMatch(s -> s.name().equals(name));
+        return settings.rule().slots(settings).stream().anyMatch(s -> s.name().equals(name));
     }
 
-    /// A tensor as the rule sees it.
-    private record Seen(View view, float[] parameter) {}
-
-    /// The tensors of one kind.
-    private static final class OfKind {
-        private final Settings settings;
-        private final Type element;
-        private final Program program;
-        private final double[] hyper;
-        private final List<Seen> tensors = new ArrayList<>();
-        private final Map<Buffer, long[]> arrays = new LinkedHashMap<>();
-        private long steps;
-
-        OfKind(Settings settings, String kind, Type element, Rewrite change) {
-            this.settings = settings;
-            this.element = element;
-            this.program = change.apply(OptimizerProgram.step(settings, new Clip.None(), kind, element, true));
-            this.hyper = new double[settings.numberNames().size()];
+    private double[] part(Buffer buffer, int tensor) {
+        boolean shared = buffer.scope().equals(Scope.SESSION);
+        int from = shared ? 0 : Interpreter.count(extents(1).subList(0, tensor), buffer.scope());
+        int to = shared ? 1 : Interpreter.count(extents(1).subList(0, tensor + 1), buffer.scope());
+        var part = new double[to - from];
+        for (int i = 0; i < part.length; i++) {
+            part[i] = Scalar.toDouble(buffer.storage(), arrays.get(buffer)[from + i]);
         }
-
-        void start() {
-            for (var buffer : List.of(Inputs.grad(element), Inputs.delta(element), Inputs.param(element))) {
-                arrays.put(buffer, new long[count(buffer)]);
-            }
-            fill(Inputs.param(element), tensors.stream().map(Seen::parameter).toList());
-            settings.values(0, 1, hyper);
-            for (var slot : settings.rule().spec().slots()) {
-                arrays.put(buffer(slot), initial(slot));
-            }
-        }
-
-        private long[] initial(Spec.SlotSpec slot) {
-            if (slot.startsAtParameter()) {
-                return arrays.get(Inputs.param(element)).clone();
-            }
-            double value = switch (slot.initial()) {
-                case Expr.Const(Type type, long bits) -> Scalar.toDouble(type, bits);
-                case Expr.Hyper(String name, _) -> hyper[settings.numberNames().indexOf(name)];
-                case Expr other -> throw new IllegalStateException(slot.name() + " starts at " + other);
-            };
-            var values = new long[count(buffer(slot))];
-            Arrays.fill(values, Scalar.of(buffer(slot).storage(), value));
-            return values;
-        }
-
-        private Buffer buffer(Spec.SlotSpec slot) {
-            return new Buffer(
-                    Buffer.Kind.SLOT, slot.name(), slot.scope(), slot.scope().isElement() ? element : slot.storage());
-        }
-
-        private int count(Buffer buffer) {
-            return Interpreter.count(extents(1), buffer.scope());
-        }
-
-        private List<Interpreter.Extent> extents(long step) {
-            var extents = new ArrayList<Interpreter.Extent>();
-            for (var tensor : tensors) {
-                int slabs = Math.toIntExact(tensor.view.slabs());
-                int rows = Math.toIntExact(tensor.view.rows());
-                extents.add(new Interpreter.Extent(tensor.parameter.length, slabs, rows, 0, true, step));
-            }
-            return extents;
-        }
-
-        private void fill(Buffer buffer, List<float[]> values) {
-            int at = 0;
-            for (var tensor : values) {
-                for (float value : tensor) {
-                    arrays.get(buffer)[at++] = Scalar.of(buffer.storage(), value);
-                }
-            }
-        }
-
-        void step(List<float[]> gradients) {
-            fill(Inputs.grad(element), gradients);
-            steps++;
-            settings.values(0, steps, hyper);
-            Interpreter.run(
-                    program, extents(steps), (name, _) -> hyper[settings.numberNames().indexOf(name)], arrays);
-        }
-
-        double[] slot(String name, int tensor) {
-            var spec = settings.rule().spec().slots().stream().filter(s -> s.name().equals(name)).findFirst().orElseThrow();
-            return part(buffer(spec), tensor);
-        }
-
-        private double[] part(Buffer buffer, int tensor) {
-            boolean shared = buffer.scope().equals(Scope.SESSION);
-            int from = shared ? 0 : Interpreter.count(extents(1).subList(0, tensor), buffer.scope());
-            int to = shared ? 1 : Interpreter.count(extents(1).subList(0, tensor + 1), buffer.scope());
-            var part = new double[to - from];
-            for (int i = 0; i < part.length; i++) {
-                part[i] = Scalar.toDouble(buffer.storage(), arrays.get(buffer)[from + i]);
-            }
-            return part;
-        }
+        return part;
     }
 }
