@@ -63,11 +63,9 @@ public final class Subject implements AutoCloseable {
         fill(parameters, 1, 0.05f);
         refill();
 
-        var recipe = Recipe.of(blueprint);
-        var inBody = new HashMap<Buffer, Long>();
-        stepper.body().inputs().forEach(input -> inBody.put(Recipe.buffer(input.spec()), input.offset()));
-        variants = new Variants(recipe, true, device, domain(elements), arrays(recipe), inBody);
-        var hyper = new double[recipe.hostNames().size()];
+        var recipe = Optimizer.of(blueprint).recipes().getFirst();
+        variants = new Variants(recipe, true, device, domain(elements), arrays(recipe), stepper.body().arrays(0));
+        var hyper = new double[Recipe.hostNames(recipe.settings()).size()];
         Arrays.fill(hyper, 1); // every input is given
         recipe.settings().values(0, STEP, hyper);
         long outcome = variants.decide(hyper, STEP, STEP);
@@ -102,7 +100,7 @@ public final class Subject implements AutoCloseable {
     public void refill() {
         fill(gradients(), 2, 0.01f);
         for (var input : stepper.body().inputs()) {
-            long count = input.spec().scope().isElement() ? elements : 1;
+            long count = input.ofTensors() ? elements : 1;
             fill(body.segment().asSlice(input.offset(), count * Float.BYTES), 3, 0.01f);
         }
     }

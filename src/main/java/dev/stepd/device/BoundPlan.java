@@ -7,8 +7,8 @@ public interface BoundPlan extends AutoCloseable {
     /// Runs every pass over the tensors of `spans` and returns when all is written. With the same spans object as
     /// the last time nothing is allocated.
     ///
-    /// @param body what came with the step: `domain.count(ELEMENT)` values in the domain's order, read as the gradients and
-    ///     written as the deltas, then whatever else was bound to lie in it, and at least 64 bytes more
+    /// @param body what came with the step: arrays of one value for each index of their scope, at the places the plan was
+    ///     bound for, and at least 64 bytes after the last; deltas are written over gradients
     void run(Spans spans, MemorySegment body);
 
     @Override

@@ -1,12 +1,10 @@
 package dev.stepd.engine;
 
 import dev.stepd.device.Device;
-import dev.stepd.device.Domain;
+import dev.stepd.device.Region;
 import dev.stepd.device.Spans;
-import dev.stepd.expr.Buffer;
 import dev.stepd.rule.Clip;
 import dev.stepd.rule.OptimizerProgram;
-import dev.stepd.rule.Spec;
 import dev.stepd.tensor.Part;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -15,6 +13,7 @@ import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /// The optimizer of one session bound to a device: its parameters, slots, counters, and the step over them.
@@ -36,80 +35,82 @@ public final class Stepper implements AutoCloseable {
 
     private static final BitSet NOTHING = new BitSet();
 
-    private final Device device;
     private final Layout layout;
     private final BodyLayout body;
-    private final Map<Buffer, Long> inBody;
-    private final Domain domain;
-    private final StateArrays arrays;
+    private final Region measured;
+    private final MemorySegment gradSquares;
     private final MemorySegment gradNorm;
     private final Variant measure;
     /// By extra input: what measures it as the gradient is, if it is one of tensors.
     private final List<@Nullable Variant> measureInputs = new ArrayList<>();
+    private final List<Partition> partitions = new ArrayList<>();
     private final long[] tensorSteps;
     private final BitSet lastPresent = new BitSet();
-    private Recipe recipe;
+    private final double[] hyper;
+    private Optimizer optimizer;
     private Engine.NonFinite nonFinite;
-    private Variants variants;
+    private boolean needsParameters;
     private boolean hasParameters;
     private long step;
     private Spans spans = new Spans(List.of());
     /// The largest count of the step under way.
     private long latest;
-    private double[] hyper;
     private double lastLr;
     private double lastGradNorm;
     private String nonFiniteKey = "";
 
-    Stepper(Device device, Recipe recipe, Layout layout, Engine.NonFinite nonFinite) {
-        this.device = device;
-        this.recipe = recipe;
-        this.layout = layout;
+    Stepper(Device device, Optimizer optimizer, Engine.NonFinite nonFinite) {
+        this.optimizer = optimizer;
+        this.needsParameters = optimizer.needsParameters();
+        this.layout = optimizer.layout();
+        this.body = BodyLayout.of(layout, optimizer.settings().rule().spec().inputs());
         this.nonFinite = nonFinite;
-        this.domain = domain(layout, recipe.settings().groupCount());
-        this.tensorSteps = new long[layout.places().size()];
-        this.body = BodyLayout.of(layout, recipe.inputs());
-        this.inBody = inBody(body);
-        this.hyper = new double[recipe.hostNames().size()];
-        this.arrays = new StateArrays(layout, domain, recipe.slots(), device.memory());
-        this.gradNorm = arrays.of(Clip.GRAD_NORM);
+        int tensors = layout.places().size();
+        this.tensorSteps = new long[tensors];
+        this.hyper = new double[Recipe.hostNames(optimizer.settings()).size()];
+        this.measured = device.memory().allocate((tensors + 1L) * Double.BYTES, "what gradients measure to");
+        this.gradNorm = measured.segment().asSlice(0, Double.BYTES);
+        this.gradSquares = measured.segment().asSlice(Double.BYTES, (long) tensors * Double.BYTES);
+        Variant opened = null;
         try {
-            arrays.initialize(this::hyperparameters);
-            this.measure = measure(0);
+            opened = measure(device, 0);
             for (var input : body.inputs()) {
-                measureInputs.add(input.spec().scope().isElement() ? measure(input.offset()) : null);
+                measureInputs.add(input.ofTensors() ? measure(device, input.offset()) : null);
+            }
+            for (var recipe : optimizer.recipes()) {
+                partitions.add(partition(recipe, device));
             }
         } catch (RuntimeException e) {
-            arrays.close();
+            close(opened);
+            measureInputs.forEach(Stepper::close);
+            partitions.forEach(Partition::close);
+            measured.close();
             throw e;
         }
-        this.variants = variants(recipe);
+        this.measure = opened;
     }
 
-    private static Map<Buffer, Long> inBody(BodyLayout body) {
-        var offsets = new HashMap<Buffer, Long>();
-        body.inputs().forEach(input -> offsets.put(Recipe.buffer(input.spec()), input.offset()));
-        return offsets;
-    }
-
-    /// Measures what lies in the body from a place on.
-    private Variant measure(long offset) {
-        var there = Map.of(Recipe.gradients(), offset);
-        return new Variant(Recipe.measurePlan(), List.of(), device, domain, arrays.segments(), there);
-    }
-
-    private static Domain domain(Layout layout, int groups) {
-        var tensors = new ArrayList<Domain.Tensor>();
-        for (var place : layout.places()) {
-            var shape = place.tensor().shape();
-            tensors.add(new Domain.Tensor(shape.elementCount(), shape.rows(), place.group()));
+    private static void close(@Nullable Variant variant) {
+        if (variant != null) {
+            variant.close();
         }
-        return new Domain(tensors, groups);
+    }
+
+    /// What measures the array of tensors that begins at a place of the body.
+    private Variant measure(Device device, long offset) {
+        var domain = Layout.domain(layout.places(), optimizer.settings().groupCount());
+        var arrays = Map.of(OptimizerProgram.GRAD_SQUARES, gradSquares, Clip.GRAD_NORM, gradNorm);
+        return new Variant(Recipe.measurePlan(), List.of(), device, domain, arrays, BodyLayout.measuring(offset));
+    }
+
+    private Partition partition(Recipe recipe, Device device) {
+        int from = partitions.stream().mapToInt(Partition::size).sum();
+        return new Partition(recipe, body, from, device, Map.of(Clip.GRAD_NORM, gradNorm), this::hyperparameters);
     }
 
     private Map<String, Double> hyperparameters(int group) {
-        var names = recipe.hostNames();
-        recipe.settings().values(group, 1, hyper);
+        var names = Recipe.hostNames(optimizer.settings());
+        optimizer.settings().values(group, 1, hyper);
         var values = new HashMap<String, Double>();
         for (int i = 0; i < hyper.length; i++) {
             values.put(names.get(i), hyper[i]);
@@ -117,23 +118,21 @@ public final class Stepper implements AutoCloseable {
         return values;
     }
 
-    private Variants variants(Recipe of) {
-        return new Variants(of, hasParameters, device, domain, arrays.segments(), inBody);
-    }
-
-    void reconfigure(Recipe changed, Engine.NonFinite policy) {
-        variants.close();
-        recipe = changed;
+    void reconfigure(Optimizer changed, Engine.NonFinite policy) {
+        optimizer = changed;
+        needsParameters = changed.needsParameters();
         nonFinite = policy;
-        variants = variants(changed);
+        rebuild();
     }
 
-    List<Spec.SlotSpec> slotSpecs() {
-        return recipe.slots();
+    private void rebuild() {
+        for (int i = 0; i < partitions.size(); i++) {
+            partitions.get(i).rebuild(optimizer.recipes().get(i), hasParameters);
+        }
     }
 
-    List<Spec.InputSpec> inputSpecs() {
-        return recipe.inputs();
+    Optimizer optimizer() {
+        return optimizer;
     }
 
     /// Where each tensor lies in the flat arrays, and in which order.
@@ -169,12 +168,12 @@ public final class Stepper implements AutoCloseable {
             tensorSteps[position] = steps.get(layout.places().get(position).index());
         }
         lastPresent.clear();
-        spans = new Spans(List.of());
+        cut(lastPresent);
     }
 
     /// Whether the rule reads parameter values, so that they must be uploaded before the first step.
     public boolean needsParameters() {
-        return recipe.readsParameters();
+        return needsParameters;
     }
 
     /// Whether the parameters hold uploaded values. Without them a step still yields deltas where the rule allows.
@@ -185,35 +184,36 @@ public final class Stepper implements AutoCloseable {
     /// Declares that [#parameters] has been filled. Before the first step, slots that start at the parameter do so now.
     public void parametersLoaded() {
         if (step == 0) {
-            arrays.initializeFromParameters();
+            partitions.forEach(partition -> partition.arrays().initializeFromParameters());
         }
         if (!hasParameters) {
             hasParameters = true;
-            variants.close();
-            variants = variants(recipe);
+            rebuild();
         }
     }
 
     /// The parameter of each tensor in layout order; end to end they are one flat array.
     public List<Part> parameters() {
-        return arrays.parameters();
+        return partitions.stream().flatMap(partition -> partition.arrays().parameters().stream()).toList();
     }
 
-    /// Every slot of every tensor, in layout order and then the rule's slot order. Writable: an import fills them.
+    /// Every slot of every tensor, in layout order and then the rule's slot order; last what the session has once.
+    /// Writable: an import fills them.
     public List<Part> slots() {
-        return arrays.slots();
+        return Stream.concat(
+                        partitions.stream().flatMap(partition -> partition.arrays().slots().stream()),
+                        partitions.stream().flatMap(partition -> partition.arrays().sharedSlots().stream()))
+                .toList();
     }
 
     /// Bytes of device memory held for state.
     public long stateBytes() {
-        return arrays.byteCount();
+        return partitions.stream().mapToLong(partition -> partition.arrays().byteCount()).sum();
     }
 
     /// Takes one step that brings nothing but gradients.
-    ///
-    /// @param gradients see [#step(MemorySegment, BitSet, BitSet)]
-    public Outcome step(MemorySegment gradients, BitSet present) {
-        return step(gradients, present, NOTHING);
+    public Outcome step(MemorySegment arrived, BitSet present) {
+        return step(arrived, present, NOTHING);
     }
 
     /// Takes one step.
@@ -222,12 +222,12 @@ public final class Stepper implements AutoCloseable {
     /// @param present the tensors that have a gradient, by declared index; the others stay untouched and their deltas are zero
     /// @param given the extra inputs that came, for all present tensors, by their position in [#body]
     public Outcome step(MemorySegment arrived, BitSet present, BitSet given) {
-        if (recipe.readsParameters() && !hasParameters) {
+        if (needsParameters && !hasParameters) {
             throw new IllegalStateException("a step before the parameters were loaded");
         }
         note(given);
         if (!present.equals(lastPresent)) {
-            spans = cut(present);
+            cut(present);
             lastPresent.clear();
             lastPresent.or(present);
         }
@@ -235,13 +235,9 @@ public final class Stepper implements AutoCloseable {
             return refuse(arrived);
         }
         latest = latestStep();
-        var variant = variants.find(outcome());
-        for (int i = 0; i < spans.spans().size(); i++) {
-            var span = spans.spans().get(i);
-            load(span);
-            variant.prepare(span, hyper, tensorSteps[span.from()] + 1, latest);
+        for (int i = 0; i < partitions.size(); i++) {
+            apply(partitions.get(i), arrived);
         }
-        variant.run(spans, arrived);
         advance(arrived, present);
         return Outcome.APPLIED;
     }
@@ -257,33 +253,48 @@ public final class Stepper implements AutoCloseable {
         }
     }
 
-    /// Measures what came, and whether the session's policy lets it pass. The gradient last, since its norm is what the step may use; and if it is not finite, it is
-    /// what is told of.
+    /// Measures what came, and tells whether the session's policy lets it pass. The gradient last, since its norm is what the
+    /// step may use; and if it is not finite, it is what is told of.
     private boolean passes(MemorySegment arrived, BitSet given) {
-        boolean finite = true;
+        boolean checked = nonFinite != Engine.NonFinite.PROPAGATE;
+        boolean passes = true;
         for (int i = body.inputs().size() - 1; i >= 0; i--) {
-            if (given.get(i) && nonFinite != Engine.NonFinite.PROPAGATE && !passes(arrived, i)) {
-                finite = false;
-                var spec = body.inputs().get(i).spec();
-                nonFiniteKey = spec.key(spec.scope().isElement() ? firstNonFinite() : "");
+            if (checked && given.get(i) && !isFinite(arrived, i)) {
+                var input = body.inputs().get(i);
+                nonFiniteKey = input.spec().key(input.ofTensors() ? firstNonFinite() : "");
+                passes = false;
             }
         }
         measure.run(spans, arrived);
         lastGradNorm = gradNorm.get(ValueLayout.JAVA_DOUBLE, 0);
-        if (!Double.isFinite(lastGradNorm) && nonFinite != Engine.NonFinite.PROPAGATE) {
+        if (checked && !Double.isFinite(lastGradNorm)) {
             nonFiniteKey = firstNonFinite();
-            return false;
+            passes = false;
         }
-        return finite;
+        return passes;
     }
 
-    private boolean passes(MemorySegment arrived, int input) {
+    private boolean isFinite(MemorySegment arrived, int input) {
         var measured = measureInputs.get(input);
         if (measured == null) {
             return Float.isFinite(arrived.get(ValueLayout.JAVA_FLOAT, body.inputs().get(input).offset()));
         }
         measured.run(spans, arrived);
         return Double.isFinite(gradNorm.get(ValueLayout.JAVA_DOUBLE, 0));
+    }
+
+    private void apply(Partition partition, MemorySegment arrived) {
+        var its = partition.spans().spans();
+        if (its.isEmpty()) {
+            return;
+        }
+        var variant = partition.variants().find(outcome(partition));
+        for (int i = 0; i < its.size(); i++) {
+            int first = partition.position(its.get(i).from());
+            load(first);
+            variant.prepare(its.get(i), hyper, tensorSteps[first] + 1, latest);
+        }
+        variant.run(partition.spans(), arrived);
     }
 
     private long latestStep() {
@@ -295,12 +306,13 @@ public final class Stepper implements AutoCloseable {
     }
 
     /// What the host decides, if the tensors of this step agree.
-    private long outcome() {
+    private long outcome(Partition partition) {
+        var its = partition.spans().spans();
         long agreed = 0;
-        for (int i = 0; i < spans.spans().size(); i++) {
-            var span = spans.spans().get(i);
-            load(span);
-            long outcome = variants.decide(hyper, tensorSteps[span.from()] + 1, latest);
+        for (int i = 0; i < its.size(); i++) {
+            int first = partition.position(its.get(i).from());
+            load(first);
+            long outcome = partition.variants().decide(hyper, tensorSteps[first] + 1, latest);
             if (i > 0 && outcome != agreed) {
                 return Variants.UNDECIDED;
             }
@@ -309,19 +321,27 @@ public final class Stepper implements AutoCloseable {
         return agreed;
     }
 
-    /// Fetches the hyperparameters of a span at the coming step.
-    private void load(Spans.Span span) {
-        recipe.settings().values(layout.places().get(span.from()).group(), step + 1, hyper);
+    /// Fetches the hyperparameters of a tensor at the coming step.
+    private void load(int position) {
+        optimizer.settings().values(layout.places().get(position).group(), step + 1, hyper);
     }
 
-    /// Neighbours in the same group that have counted the same steps.
-    private Spans cut(BitSet present) {
+    private void cut(BitSet present) {
+        spans = cut(present, 0, tensorSteps.length);
+        for (var partition : partitions) {
+            int from = partition.position(0);
+            partition.spans(cut(present, from, from + partition.size()));
+        }
+    }
+
+    /// Neighbours in the same group that have counted the same steps, by their distance from the first of a stretch.
+    private Spans cut(BitSet present, int first, int end) {
         var cut = new ArrayList<Spans.Span>();
         int from = -1;
-        for (int position = 0; position <= tensorSteps.length; position++) {
-            boolean here = position < tensorSteps.length && present.get(layout.places().get(position).index());
+        for (int position = first; position <= end; position++) {
+            boolean here = position < end && present.get(layout.places().get(position).index());
             if (from >= 0 && (!here || !alike(from, position))) {
-                cut.add(new Spans.Span(from, position));
+                cut.add(new Spans.Span(from - first, position - first));
                 from = -1;
             }
             if (here && from < 0) {
@@ -346,10 +366,9 @@ public final class Stepper implements AutoCloseable {
 
     /// Of what was measured last: the first tensor with an element that is not finite.
     private String firstNonFinite() {
-        var squares = arrays.of(OptimizerProgram.GRAD_SQUARES);
         for (int position = 0; position < tensorSteps.length; position++) {
             var place = layout.places().get(position);
-            double square = squares.getAtIndex(ValueLayout.JAVA_DOUBLE, position);
+            double square = gradSquares.getAtIndex(ValueLayout.JAVA_DOUBLE, position);
             if (lastPresent.get(place.index()) && !Double.isFinite(square)) {
                 return place.tensor().name();
             }
@@ -371,8 +390,8 @@ public final class Stepper implements AutoCloseable {
 
     private void count() {
         step++;
-        recipe.settings().values(layout.places().getFirst().group(), step, hyper);
-        lastLr = hyper[recipe.settings().numberNames().indexOf("lr")];
+        optimizer.settings().values(layout.places().getFirst().group(), step, hyper);
+        lastLr = hyper[optimizer.settings().numberNames().indexOf("lr")];
     }
 
     /// The learning rate of the last step, of the first group that has tensors.
@@ -392,13 +411,9 @@ public final class Stepper implements AutoCloseable {
 
     @Override
     public void close() {
-        variants.close();
+        partitions.forEach(Partition::close);
         measure.close();
-        for (var measured : measureInputs) {
-            if (measured != null) {
-                measured.close();
-            }
-        }
-        arrays.close();
+        measureInputs.forEach(Stepper::close);
+        measured.close();
     }
 }

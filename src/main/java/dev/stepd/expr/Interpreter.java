@@ -14,19 +14,25 @@ import java.util.function.ToDoubleBiFunction;
 public final class Interpreter {
     /// The tensors a program runs over, in the order reductions take them.
     ///
-    /// @param rows rows of the matrix view, at most `elements`
+    /// @param slabs matrices the tensor is seen as, one after the other
+    /// @param rows rows of each, together at most `elements`
     /// @param present whether the tensor has a gradient; without one nothing of it changes or is counted
     /// @param step the number of this step as the tensor counts it
-    public record Extent(int elements, int rows, int group, boolean present, long step) {
+    public record Extent(int elements, int slabs, int rows, int group, boolean present, long step) {
+        /// A tensor seen as one matrix.
+        public Extent(int elements, int rows, int group, boolean present, long step) {
+            this(elements, 1, rows, group, present, step);
+        }
+
         int columns() {
-            return rows == 0 ? 0 : elements / rows;
+            return slabs * rows == 0 ? 0 : elements / (slabs * rows);
         }
 
         int size(Scope scope) {
             return switch (scope.kind()) {
                 case ELEMENT -> elements;
-                case ROW -> rows;
-                case COLUMN -> columns();
+                case ROW -> slabs * rows;
+                case COLUMN -> slabs * columns();
                 case BLOCK -> Math.ceilDiv(elements, scope.size());
                 case TENSOR -> 1;
                 case GROUP, SESSION -> throw new IllegalStateException("no tensor has a part of a " + scope);
@@ -183,7 +189,10 @@ public final class Interpreter {
             case GROUP -> extents.get(tensor).group;
             case TENSOR -> tensor;
             case ROW -> starts(coarse)[tensor] + within / columns;
-            case COLUMN -> starts(coarse)[tensor] + within % columns;
+            case COLUMN -> {
+                int slab = within / (extents.get(tensor).rows * columns);
+                yield starts(coarse)[tensor] + slab * columns + within % columns;
+            }
             case BLOCK -> starts(coarse)[tensor] + within / coarse.size();
             case SESSION, ELEMENT -> throw new IllegalStateException(fine + " within " + coarse);
         };

@@ -57,6 +57,7 @@ public final class Catalogue {
             new Qhm(),
             new QhAdam(),
             new Padam(),
+            new AggMo(),
             new SophiaG(),
             new SophiaH(),
             new Sania());

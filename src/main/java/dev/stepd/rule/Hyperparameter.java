@@ -1,7 +1,11 @@
 package dev.stepd.rule;
 
+import dev.stepd.error.Fields;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.stream.IntStream;
 
 /// Something the user sets on an optimizer, under PyTorch's name for it.
 public sealed interface Hyperparameter {
@@ -14,6 +18,55 @@ public sealed interface Hyperparameter {
     /// @param off what `null` means, where the option can be turned off: 0, or infinity where 0 is a value like others
     record Real(String name, String meaning, double initial, Range range, OptionalDouble off)
             implements Hyperparameter {}
+
+    /// A list of numbers, as many as the user gives. How many there are is the same for the whole session, since it decides what
+    /// the program is; each of them is a number like others, called `name[i]`.
+    ///
+    /// @param initial what the list is when none is given
+    /// @param range of each number
+    /// @param maxLength how many numbers there may be; one is the least
+    record Numbers(String name, String meaning, List<Double> initial, Range range, int maxLength)
+            implements Hyperparameter {
+        public Numbers {
+            initial = List.copyOf(initial);
+        }
+
+        /// What the `i`-th number is called.
+        static String element(String list, int i) {
+            return list + "[" + i + "]";
+        }
+
+        /// The numbers of a list, one by one.
+        List<Real> elements(List<Double> values) {
+            return IntStream.range(0, values.size())
+                    .mapToObj(i -> new Real(element(name, i), meaning, values.get(i), range, OptionalDouble.empty()))
+                    .toList();
+        }
+
+        /// The list as it came, absent when there is none.
+        ///
+        /// @throws dev.stepd.error.ServiceException `INVALID_VALUE` naming the number that is out of range
+        Optional<List<Double>> read(Fields fields) {
+            if (fields.nulled(name)) {
+                throw fields.missing(name);
+            }
+            if (!fields.has(name)) {
+                return Optional.empty();
+            }
+            var given = fields.array(name);
+            if (given.isEmpty() || given.size() > maxLength) {
+                fields.refuse(name, given, "an array of 1 to " + maxLength + " numbers");
+            }
+            var values = new ArrayList<Double>();
+            for (Object value : given) {
+                if (!(value instanceof Number number) || !range.contains(number.doubleValue())) {
+                    return fields.refuse(element(name, values.size()), value, "a number " + range);
+                }
+                values.add(number.doubleValue());
+            }
+            return Optional.of(values);
+        }
+    }
 
     /// A switch; the same for the whole session, since it decides what the program is.
     record Flag(String name, String meaning, boolean initial) implements Hyperparameter {}

@@ -9,6 +9,7 @@ import dev.stepd.expr.ReduceOp;
 import dev.stepd.expr.Scope;
 import dev.stepd.expr.Type;
 import dev.stepd.expr.UnaryOp;
+import java.util.List;
 
 /// What a rule writes its step with: the values before the step, the settings, and the vocabulary of papers.
 public final class Inputs {
@@ -20,14 +21,17 @@ public final class Inputs {
 
     private final Spec spec;
     private final Settings settings;
+    private final String kind;
     private final Type element;
     private final Expr grad;
 
+    /// @param kind what the tensors are to the rule ([View#kind])
     /// @param element what elements are computed in; state that is kept for each element is stored so too
     /// @param grad the gradient as clipping leaves it
-    Inputs(Spec spec, Settings settings, Type element, Expr grad) {
+    Inputs(Spec spec, Settings settings, String kind, Type element, Expr grad) {
         this.spec = spec;
         this.settings = settings;
+        this.kind = kind;
         this.element = element;
         this.grad = grad;
     }
@@ -93,6 +97,11 @@ public final class Inputs {
         return new Expr.Hyper(name, spec.shared().contains(name) ? Scope.SESSION : Scope.TENSOR);
     }
 
+    /// The numbers of a list.
+    List<Expr> hypers(String list) {
+        return settings.elements(list).stream().<Expr>map(Expr.Hyper::new).toList();
+    }
+
     /// A number as it is set, before any schedule moves it.
     Expr unscheduled(String name) {
         expect(spec.hyperparameter(name).orElse(null) instanceof Hyperparameter.Real, name);
@@ -113,9 +122,14 @@ public final class Inputs {
         return settings.choice(name).equals(value);
     }
 
+    /// Whether the step is that of tensors of this kind.
+    boolean is(String kind) {
+        return this.kind.equals(kind);
+    }
+
     /// A slot as it was before the step.
     Slot slot(String name) {
-        var slot = spec.slots().stream().filter(s -> s.name().equals(name)).findFirst().orElseThrow();
+        var slot = settings.rule().slots(settings).stream().filter(s -> s.name().equals(name)).findFirst().orElseThrow();
         var storage = slot.scope().isElement() ? element : slot.storage();
         return new Slot(new Buffer(Buffer.Kind.SLOT, name, slot.scope(), storage));
     }

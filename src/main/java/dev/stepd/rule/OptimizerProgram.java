@@ -27,11 +27,13 @@ public final class OptimizerProgram {
 
     /// The step itself.
     ///
+    /// @param kind what the tensors are to the rule
     /// @param updatesParameters whether the server holds the parameters and moves them by the delta
-    public static Program step(Settings settings, Clip clip, Type element, boolean updatesParameters) {
+    public static Program step(
+            Settings settings, Clip clip, String kind, Type element, boolean updatesParameters) {
         var rule = settings.rule();
         var grad = clip.apply(new Expr.Read(Inputs.grad(element)));
-        var assignments = new ArrayList<>(rule.step(new Inputs(rule.spec(), settings, element, grad)));
+        var assignments = new ArrayList<>(rule.step(new Inputs(rule.spec(), settings, kind, element, grad)));
         if (updatesParameters) {
             var delta = assignments.stream()
                     .filter(a -> a.target().equals(Inputs.delta(element)))

@@ -1,6 +1,7 @@
 package dev.stepd.rule;
 
 import dev.stepd.expr.Program;
+import dev.stepd.tensor.TensorSpec;
 import java.util.List;
 
 /// The definition of an optimizer: what it is called and takes, and what one step does.
@@ -14,6 +15,22 @@ public interface Rule {
     ///
     /// @throws dev.stepd.error.ServiceException `INVALID_VALUE`
     default void check(Settings settings) {}
+
+    /// How the rule looks at each tensor of a session, in their order. What tensors of different kinds do must not meet: a
+    /// rule that sums over the session has one kind only.
+    default List<View> views(List<TensorSpec> tensors, Settings settings) {
+        return tensors.stream().map(tensor -> View.of(tensor.shape())).toList();
+    }
+
+    /// Every kind that [#views] may tell apart, the usual one first.
+    default List<String> kinds() {
+        return List.of("");
+    }
+
+    /// Every slot that a session with these settings may use.
+    default List<Spec.SlotSpec> slots(Settings settings) {
+        return spec().slots();
+    }
 
     /// The assignments of one step: the delta of the parameter and the new values of slots, all from the values before.
     List<Program.Assignment> step(Inputs in);

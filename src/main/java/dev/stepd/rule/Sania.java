@@ -25,6 +25,7 @@ final class Sania implements Rule {
         return Spec.of("sania", "SANIA with AdaGrad-SQR and Adam-SQR",
                         "Abdukhakimov, Xiang, Kamzolov, Gower, Takac: SANIA: Polyak-type optimization framework leads to"
                                 + " scale invariant stochastic algorithms, 2023, arXiv:2312.17369")
+                .follows("fxrshed/SANIA@ce6662f SANIA/sania_adam_sqr.py, SANIA/sania_adagrad_sqr.py")
                 .real("lr", 1, Hyperparameter.Range.NON_NEGATIVE, "share of Polyak's step that is taken")
                 .choice("base", "whether squared gradients are averaged or added up", "adam", "adagrad")
                 .decay("beta2", 0.999, "how much of the mean squared gradient is kept each step, with adam")

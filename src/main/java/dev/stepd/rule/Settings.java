@@ -9,7 +9,6 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -30,10 +29,7 @@ public final class Settings {
 
     private Settings(Fields optimizer, List<Fields> groups, List<Fields> schedules) {
         rule = Catalogue.find(optimizer.requiredString("name"));
-        reals = rule.spec().hyperparameters().stream()
-                .filter(Hyperparameter.Real.class::isInstance)
-                .map(Hyperparameter.Real.class::cast)
-                .toList();
+        reals = reals(rule.spec(), optimizer);
         var names = reals.stream().map(Hyperparameter.Real::name).toList();
         numberNames = Stream.concat(names.stream(), names.stream().map(UNSCHEDULED::concat)).toList();
         flags = new LinkedHashMap<>();
@@ -66,6 +62,17 @@ public final class Settings {
         return new Settings(Fields.of("optimizer", optimizer), groupFields, scheduleFields);
     }
 
+    /// The numbers of an optimizer, lists taken apart.
+    private static List<Hyperparameter.Real> reals(Spec spec, Fields optimizer) {
+        return spec.hyperparameters().stream()
+                .flatMap(hyperparameter -> switch (hyperparameter) {
+                    case Hyperparameter.Real real -> Stream.of(real);
+                    case Hyperparameter.Numbers list -> list.elements(list.read(optimizer).orElse(list.initial())).stream();
+                    case Hyperparameter.Flag _, Hyperparameter.Choice _ -> Stream.empty();
+                })
+                .toList();
+    }
+
     private double[] readOptimizer(Fields fields) {
         var betas = betas(fields);
         for (var hyperparameter : rule.spec().hyperparameters()) {
@@ -73,17 +80,42 @@ public final class Settings {
                 case Hyperparameter.Flag flag ->
                     flags.put(flag.name(), fields.bool(flag.name()).orElse(flag.initial()));
                 case Hyperparameter.Choice choice -> choices.put(choice.name(), readChoice(fields, choice));
-                case Hyperparameter.Real _ -> {}
+                case Hyperparameter.Real _, Hyperparameter.Numbers _ -> {}
             }
         }
-        var values = new double[reals.size()];
-        for (int i = 0; i < values.length; i++) {
-            var real = reals.get(i);
-            double initial = Optional.ofNullable(betas.get(real.name())).orElse(real.initial());
-            values[i] = readReal(fields, real, initial);
-        }
+        var initial = reals.stream().mapToDouble(real -> betas.getOrDefault(real.name(), real.initial())).toArray();
+        var values = readNumbers(fields, initial);
         fields.finish();
         return values;
+    }
+
+    /// The numbers that are given, and the others as they were.
+    private double[] readNumbers(Fields fields, double[] otherwise) {
+        var values = otherwise.clone();
+        for (var hyperparameter : rule.spec().hyperparameters()) {
+            switch (hyperparameter) {
+                case Hyperparameter.Real real ->
+                    values[index(real.name())] = readReal(fields, real, values[index(real.name())]);
+                case Hyperparameter.Numbers list -> list.read(fields).ifPresent(given -> place(fields, list.name(), given, values));
+                case Hyperparameter.Flag _, Hyperparameter.Choice _ -> {}
+            }
+        }
+        return values;
+    }
+
+    private void place(Fields fields, String list, List<Double> given, double[] values) {
+        var elements = elements(list);
+        if (given.size() != elements.size()) {
+            fields.refuse(list, given, "as many numbers as the optimizer has, " + elements.size());
+        }
+        for (int i = 0; i < elements.size(); i++) {
+            values[index(elements.get(i))] = given.get(i);
+        }
+    }
+
+    /// The names of a list's numbers.
+    List<String> elements(String list) {
+        return reals.stream().map(Hyperparameter.Real::name).filter(name -> name.startsWith(list + "[")).toList();
     }
 
     /// `betas: [b1, b2]` stands for `beta1`, `beta2` where the optimizer has them.
@@ -131,14 +163,12 @@ public final class Settings {
 
     private double[] readGroup(Fields fields) {
         matches.add(Glob.of(fields.requiredString("match")));
-        var values = numbers[0].clone();
-        for (int i = 0; i < values.length; i++) {
-            var real = reals.get(i);
-            if (rule.spec().shared().contains(real.name()) && fields.has(real.name())) {
-                throw oneForAll(fields, real.name());
+        for (var name : rule.spec().shared()) {
+            if (fields.has(name)) {
+                throw oneForAll(fields, name);
             }
-            values[i] = readReal(fields, real, values[i]);
         }
+        var values = readNumbers(fields, numbers[0]);
         for (var name : fields.others()) {
             if (flags.containsKey(name) || choices.containsKey(name)) {
                 throw oneForAll(fields, name);
@@ -233,6 +263,7 @@ public final class Settings {
             var name = hyperparameter.name();
             resolved.put(name, switch (hyperparameter) {
                 case Hyperparameter.Real _ -> orNull(numbers[0][index(name)]);
+                case Hyperparameter.Numbers _ -> elements(name).stream().map(e -> numbers[0][index(e)]).toList();
                 case Hyperparameter.Flag _ -> flag(name);
                 case Hyperparameter.Choice _ -> choice(name);
             });

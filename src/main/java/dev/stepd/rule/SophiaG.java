@@ -26,6 +26,7 @@ final class SophiaG implements Rule {
         return Spec.of("sophia_g", "Sophia with the Gauss-Newton-Bartlett estimator",
                         "Liu, Li, Hall, Liang, Ma: Sophia: a scalable stochastic second-order optimizer for language model"
                                 + " pre-training, 2023, arXiv:2305.14342")
+                .follows("Liuhong99/Sophia@a7e1572 sophia.py SophiaG")
                 .lr(1e-4)
                 .betas(0.965, 0.99)
                 .real("rho", 0.04, Hyperparameter.Range.NON_NEGATIVE, "what the Hessian is multiplied by: smaller clips more")

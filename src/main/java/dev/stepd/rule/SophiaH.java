@@ -27,6 +27,7 @@ final class SophiaH implements Rule {
         return Spec.of("sophia_h", "Sophia with Hutchinson's estimator",
                         "Liu, Li, Hall, Liang, Ma: Sophia: a scalable stochastic second-order optimizer for language model"
                                 + " pre-training, 2023, arXiv:2305.14342")
+                .follows("kozistr/pytorch_optimizer@7a076d2 pytorch_optimizer/optimizer/sophia.py SophiaH")
                 .lr(0.06)
                 .betas(0.96, 0.99)
                 .real("eps", 1e-12, Hyperparameter.Range.POSITIVE, "the least the Hessian's mean counts as")

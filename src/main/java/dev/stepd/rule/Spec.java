@@ -12,13 +12,18 @@ import java.util.Set;
 
 /// What the catalogue knows of an optimizer besides its step.
 ///
-/// @param slots every slot a configuration may use; a session keeps those its program reads or writes
-/// @param inputs what steps may bring beside gradients; a session takes what its program reads
+/// @param paper authors, title, year, and where to find it
+/// @param reference whose implementation the step follows where sources differ: repository@commit and file, or package
+///     and version; or that it is the paper's own formulation
+/// @param slots every slot a configuration may use; a session keeps those its program reads or writes. Where lists decide how
+///     many there are, those of the default lists ([Rule#slots])
+/// @param inputs what steps may bring beside gradients
 /// @param shared the numbers that groups may not differ in
 public record Spec(
         String name,
         String title,
         String paper,
+        String reference,
         List<Hyperparameter> hyperparameters,
         List<SlotSpec> slots,
         List<InputSpec> inputs,
@@ -36,6 +41,11 @@ public record Spec(
         /// Whether the slot is a copy of the parameter before the first step.
         public boolean startsAtParameter() {
             return initial instanceof Expr.Read;
+        }
+
+        /// The same under another name.
+        SlotSpec named(String other) {
+            return new SlotSpec(other, scope, storage, sign, initial);
         }
     }
 
@@ -96,11 +106,18 @@ public record Spec(
         private final List<SlotSpec> slots = new ArrayList<>();
         private final List<InputSpec> inputs = new ArrayList<>();
         private final Set<String> shared = new HashSet<>();
+        private String reference = "";
 
         private Builder(String name, String title, String paper) {
             this.name = name;
             this.title = title;
             this.paper = paper;
+        }
+
+        /// Whose implementation the step follows; every rule says so.
+        Builder follows(String reference) {
+            this.reference = reference;
+            return this;
         }
 
         /// The learning rate.
@@ -168,6 +185,12 @@ public record Spec(
             return flag(Inputs.MAXIMIZE, false, "maximize the objective: gradients are negated before anything else");
         }
 
+        /// A list of numbers, as many as the user gives.
+        Builder numbers(String name, List<Double> initial, Hyperparameter.Range range, int maxLength, String meaning) {
+            hyperparameters.add(new Hyperparameter.Numbers(name, meaning, initial, range, maxLength));
+            return this;
+        }
+
         Builder choice(String name, String meaning, String... values) {
             hyperparameters.add(new Hyperparameter.Choice(name, meaning, values[0], List.of(values)));
             return this;
@@ -210,8 +233,12 @@ public record Spec(
             return this;
         }
 
+        /// @throws IllegalStateException where nothing says whose formulation the rule follows
         Spec build() {
-            return new Spec(name, title, paper, hyperparameters, slots, inputs, shared);
+            if (reference.isBlank()) {
+                throw new IllegalStateException(name + " does not say what it follows");
+            }
+            return new Spec(name, title, paper, reference, hyperparameters, slots, inputs, shared);
         }
     }
 }

@@ -43,11 +43,14 @@ final class CatalogueListing {
             case Hyperparameter.Real real -> {
                 json.put("type", "number");
                 json.put("default", real.initial());
-                json.put("min", real.range().min());
-                if (real.range().max() < Double.MAX_VALUE) {
-                    json.put(real.range().maxIncluded() ? "max" : "below", real.range().max());
-                }
+                putRange(json, real.range());
                 json.put("nullable", real.off().isPresent());
+            }
+            case Hyperparameter.Numbers list -> {
+                json.put("type", "numbers");
+                json.put("default", list.initial());
+                putRange(json, list.range());
+                json.put("max_length", list.maxLength());
             }
             case Hyperparameter.Flag flag -> {
                 json.put("type", "boolean");
@@ -63,6 +66,13 @@ final class CatalogueListing {
         return json;
     }
 
+    private static void putRange(Map<String, Object> json, Hyperparameter.Range range) {
+        json.put("min", range.min());
+        if (range.max() < Double.MAX_VALUE) {
+            json.put(range.maxIncluded() ? "max" : "below", range.max());
+        }
+    }
+
     private static Map<String, Object> slot(Spec.SlotSpec slot) {
         var json = new LinkedHashMap<String, Object>();
         json.put("name", slot.name());
@@ -75,6 +85,8 @@ final class CatalogueListing {
     /// Whether the rule reads parameter values when nothing is set, so that they have to be uploaded first.
     private static boolean needsParameters(String name) {
         var settings = Settings.read(Map.of("name", name), List.of(), null);
-        return OptimizerProgram.step(settings, new Clip.None(), Type.F32, false).reads().contains(Inputs.param(Type.F32));
+        return settings.rule().kinds().stream()
+                .map(kind -> OptimizerProgram.step(settings, new Clip.None(), kind, Type.F32, false))
+                .anyMatch(program -> program.reads().contains(Inputs.param(Type.F32)));
     }
 }

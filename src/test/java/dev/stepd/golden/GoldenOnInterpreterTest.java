@@ -42,7 +42,7 @@ class GoldenOnInterpreterTest {
     }
 
     private static void replay(GoldenFile file, Type element) {
-        var optimizer = new InterpretedOptimizer(file, element, program -> program);
+        var optimizer = new InterpretedSession(file, element, program -> program);
         var names = List.copyOf(file.tensors().keySet());
         for (int t = 1; t <= file.steps(); t++) {
             optimizer.step(file, t);
@@ -70,7 +70,7 @@ class GoldenOnInterpreterTest {
     @ParameterizedTest
     @MethodSource("files")
     void theEngineHasItsBits(GoldenFile file) {
-        var optimizer = new InterpretedOptimizer(file, Type.F32, Rewrites::expand);
+        var optimizer = new InterpretedSession(file, Type.F32, Rewrites::expand);
         try (var engine = new Engine(new CpuDevice(1 << 28, 2)); var stepper = engine.create(blueprint(file))) {
             for (var part : stepper.parameters()) {
                 part.data().copyFrom(MemorySegment.ofArray(file.get("param/" + part.key() + "/0")));
@@ -94,7 +94,7 @@ class GoldenOnInterpreterTest {
         return new Engine.Blueprint(tensors, file.description(), List.of(), null, null, Engine.NonFinite.REJECT);
     }
 
-    private static void compare(GoldenFile file, int t, Stepper stepper, InterpretedOptimizer optimizer) {
+    private static void compare(GoldenFile file, int t, Stepper stepper, InterpretedSession optimizer) {
         var names = List.copyOf(file.tensors().keySet());
         for (var part : stepper.parameters()) {
             assertThat(values(part)).as("%s after step %d", file, t)

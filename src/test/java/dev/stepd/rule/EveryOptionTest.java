@@ -13,6 +13,7 @@ import dev.stepd.tensor.TensorSpec;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.BitSet;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -65,6 +66,8 @@ class EveryOptionTest {
                 List.of(real.range().contains(2) ? 2 : 0.5);
             case Hyperparameter.Real real when real.off().isPresent() && real.off().getAsDouble() == 0 -> List.of(0);
             case Hyperparameter.Real _ -> List.of();
+            case Hyperparameter.Numbers list ->
+                List.of(List.of(list.range().min()), Collections.nCopies(list.maxLength(), list.initial().getLast()));
         };
     }
 

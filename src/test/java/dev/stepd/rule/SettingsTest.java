@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.stepd.error.ErrorCode;
 import dev.stepd.error.ServiceException;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -74,6 +75,46 @@ class SettingsTest {
                 Map.of("name", "adamw", "betas", List.of(0.5, 0.5), "beta1", 0.5));
         refuses(ErrorCode.INVALID_VALUE, "optimizer.betas is 0.9, expected an array", Map.of("name", "adamw", "betas", 0.9));
         refuses(ErrorCode.UNKNOWN_NAME, "unknown field optimizer.betas", Map.of("name", "sgd", "betas", List.of(0.5, 0.5)));
+    }
+
+    @Test
+    void listsAreAsLongAsTheyAreGiven() {
+        var settings = read("aggmo", "betas", List.of(0, 0.5));
+        assertThat(settings.resolved()).containsEntry("betas", List.of(0.0, 0.5));
+        assertThat(settings.rule().slots(settings)).extracting(Spec.SlotSpec::name)
+                .containsExactly("momentum_buffer.0", "momentum_buffer.1");
+        assertThat(read("aggmo", "lr", 0.5).resolved()).containsEntry("betas", List.of(0.0, 0.9, 0.99));
+    }
+
+    @Test
+    void listsRefuseWhatIsOutOfRange() {
+        refuses(ErrorCode.INVALID_VALUE, "optimizer.betas[1] is 1.5, expected a number from 0 to below 1",
+                Map.of("name", "aggmo", "betas", List.of(0.5, 1.5, -1)));
+        refuses(ErrorCode.INVALID_VALUE, "optimizer.betas[0] is 0.5, expected a number from 0 to below 1",
+                Map.of("name", "aggmo", "betas", List.of("0.5")));
+        refuses(ErrorCode.INVALID_VALUE, "optimizer.betas[0] is NaN, expected a number",
+                Map.of("name", "aggmo", "betas", List.of(Double.NaN)));
+        refuses(ErrorCode.INVALID_VALUE, "optimizer.betas is [], expected an array of 1 to 8 numbers",
+                Map.of("name", "aggmo", "betas", List.of()));
+        refuses(ErrorCode.INVALID_VALUE, "optimizer.betas is [0, 0, 0, 0, 0, 0, 0, 0, 0], expected an array of 1 to 8 numbers",
+                Map.of("name", "aggmo", "betas", Collections.nCopies(9, 0)));
+        refuses(ErrorCode.INVALID_VALUE, "optimizer.betas is 0.9, expected an array", Map.of("name", "aggmo", "betas", 0.9));
+        refuses(ErrorCode.UNKNOWN_NAME, "unknown field optimizer.betas[0]", Map.of("name", "aggmo", "betas[0]", 0.5));
+        refuses(ErrorCode.UNKNOWN_NAME, "unknown field optimizer.beta; did you mean \"betas\"?", Map.of("name", "aggmo", "beta", 0.5));
+        assertThatThrownBy(() -> read("aggmo", "betas", null)).hasMessageContaining("optimizer.betas is missing");
+    }
+
+    @Test
+    void groupsAndSchedulesChangeTheNumbersOfLists() {
+        var optimizer = Map.<String, Object>of("name", "aggmo", "betas", List.of(0.25, 0.5));
+        var settings = Settings.read(optimizer, List.of(Map.of("match", "w", "betas", List.of(0.125, 0.75))),
+                Map.of("name", "linear", "total_steps", 2, "hyperparameter", "betas[1]"));
+        var values = new double[settings.numberNames().size()];
+        settings.values(1, 2, values);
+        assertThat(values[settings.numberNames().indexOf("betas[0]")]).isEqualTo(0.125);
+        assertThat(values[settings.numberNames().indexOf("betas[1]")]).isEqualTo(0.375);
+        assertThatThrownBy(() -> Settings.read(optimizer, List.of(Map.of("match", "w", "betas", List.of(0.5))), null))
+                .hasMessageContaining("groups[0].betas is [0.5], expected as many numbers as the optimizer has, 2");
     }
 
     @Test

@@ -47,7 +47,7 @@ final class CpuPlan implements BoundPlan {
         this.crew = crew;
         this.memory = memory;
         this.arrays = new HashMap<>(given);
-        this.inBody = Map.copyOf(inBody);
+        this.inBody = inBody;
         try {
             plan.temps().forEach(this::own);
             for (int i = 0; i < kernels.size(); i++) {
@@ -76,21 +76,14 @@ final class CpuPlan implements BoundPlan {
             if (buffer.kind() == Buffer.Kind.EXTENT && !arrays.containsKey(buffer)) {
                 own(buffer);
             }
-            long offset = inBody(buffer);
-            if (offset >= 0) {
-                long end = offset + domain.count(buffer.scope()) * buffer.storage().bytes();
-                bodyBytes = Math.max(bodyBytes, end + Pages.SLACK_BYTES / 2);
+            if (inBody.containsKey(buffer)) {
+                long bytes = domain.count(buffer.scope()) * buffer.storage().bytes();
+                bodyBytes = Math.max(bodyBytes, inBody.get(buffer) + bytes + Pages.SLACK_BYTES / 2);
             } else {
                 checkSize(buffer, arrays.get(buffer));
             }
         }
-        return new Pass(stage, kernel, domain, buffers, buffers.stream().mapToLong(this::inBody).toArray(), crew.size());
-    }
-
-    /// Where a buffer lies in a step's body, or -1 for one that stays where it is.
-    private long inBody(Buffer buffer) {
-        boolean first = buffer.kind() == Buffer.Kind.GRAD || buffer.kind() == Buffer.Kind.DELTA;
-        return inBody.getOrDefault(buffer, first ? 0L : -1L);
+        return new Pass(stage, kernel, domain, buffers, inBody, crew.size());
     }
 
     /// The one bounds check of all a kernel's loads and stores.
@@ -116,7 +109,7 @@ final class CpuPlan implements BoundPlan {
     @Override
     public void run(Spans now, MemorySegment body) {
         if (body.byteSize() < bodyBytes || !body.isNative()) {
-            throw new IllegalStateException("a body needs " + bodyBytes + " bytes outside the heap: " + body);
+            throw new IllegalStateException("the body needs " + bodyBytes + " bytes outside the heap: " + body);
         }
         if (spans != now) {
             cut(now);
