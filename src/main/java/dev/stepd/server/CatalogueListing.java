@@ -31,7 +31,7 @@ final class CatalogueListing {
         json.put("paper", spec.paper());
         json.put("hyperparameters", spec.hyperparameters().stream().map(CatalogueListing::hyperparameter).toList());
         json.put("slots", spec.slots().stream().map(CatalogueListing::slot).toList());
-        json.put("extra_inputs", List.of());
+        json.put("extra_inputs", spec.inputs().stream().map(CatalogueListing::input).toList());
         json.put("needs_parameters", needsParameters(spec.name()));
         return json;
     }
@@ -79,6 +79,16 @@ final class CatalogueListing {
         json.put("scope", slot.scope().kind().name().toLowerCase(Locale.ROOT));
         json.put("dtype", slot.storage().name());
         json.put("bytes_per_parameter", slot.scope().isElement() ? slot.storage().bytes() : 0);
+        return json;
+    }
+
+    private static Map<String, Object> input(Spec.InputSpec input) {
+        var json = new LinkedHashMap<String, Object>();
+        json.put("name", input.name());
+        json.put("key", input.key("<tensor>"));
+        json.put("scope", input.scope().kind().name().toLowerCase(Locale.ROOT));
+        json.put("required", input.required());
+        json.put("meaning", input.meaning());
         return json;
     }
 
