@@ -56,6 +56,12 @@ public final class Catalogue {
             new LaProp(),
             new Qhm(),
             new QhAdam(),
+            new AdamP(),
+            new Sgdp(),
+            new Scale(),
+            new SubsetNorm(),
+            new Mars(),
+            new Nero(),
             new Padam(),
             new AggMo());
 

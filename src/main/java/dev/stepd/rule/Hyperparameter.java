@@ -72,7 +72,10 @@ public sealed interface Hyperparameter {
     record Flag(String name, String meaning, boolean initial) implements Hyperparameter {}
 
     /// One of several forms; the same for the whole session.
-    record Choice(String name, String meaning, String initial, List<String> values) implements Hyperparameter {
+    ///
+    /// @param orWhole whether a whole number other than 0 may stand instead, of either sign
+    record Choice(String name, String meaning, String initial, List<String> values, boolean orWhole)
+            implements Hyperparameter {
         public Choice {
             values = List.copyOf(values);
         }

@@ -104,6 +104,12 @@ public final class Inputs {
         return new Expr.Hyper(Settings.UNSCHEDULED + name);
     }
 
+    /// What schedules make of a number, as a factor; 1 where it is set to 0.
+    Expr scheduled(String name) {
+        var set = unscheduled(name);
+        return Expr.select(greater(set, Expr.constant(0)), hyper(name).over(set), one());
+    }
+
     /// Whether a number is anything but 0 in some group or at some step; if not, what it multiplies can be left out.
     boolean on(String name) {
         return settings.on(name);
@@ -125,7 +131,7 @@ public final class Inputs {
 
     /// A slot as it was before the step.
     Slot slot(String name) {
-        var slot = settings.rule().slots(settings).stream().filter(s -> s.name().equals(name)).findFirst().orElseThrow();
+        var slot = settings.rule().slots(settings, kind).stream().filter(s -> s.name().equals(name)).findFirst().orElseThrow();
         var storage = slot.scope().isElement() ? element : slot.storage();
         return new Slot(new Buffer(Buffer.Kind.SLOT, name, slot.scope(), storage));
     }
@@ -271,6 +277,11 @@ public final class Inputs {
     /// How many elements each index of `over` covers.
     static Expr count(Scope over) {
         return new Expr.Read(new Buffer(Buffer.Kind.EXTENT, "", over, Type.F64));
+    }
+
+    /// How many elements a row of the tensor has.
+    static Expr columns() {
+        return largest(Scope.TENSOR, count(Scope.ROW));
     }
 
     /// The mean over each index of `over`, in f64.

@@ -144,9 +144,16 @@ public final class Settings {
     }
 
     private String readChoice(Fields fields, Hyperparameter.Choice choice) {
+        if (choice.orWhole() && fields.value(choice.name()).orElse(null) instanceof Number number) {
+            if (number.doubleValue() == 0 || number.doubleValue() != number.longValue()) {
+                fields.refuse(choice.name(), number, "a whole number other than 0, or one of " + choice.values());
+            }
+            return Long.toString(number.longValue());
+        }
         var value = fields.string(choice.name()).orElse(choice.initial());
         if (!choice.values().contains(value)) {
-            fields.refuse(choice.name(), "\"" + value + "\"", "one of " + choice.values());
+            fields.refuse(choice.name(), "\"" + value + "\"",
+                    "one of " + choice.values() + (choice.orWhole() ? " or a whole number other than 0" : ""));
         }
         return value;
     }
@@ -265,7 +272,8 @@ public final class Settings {
                 case Hyperparameter.Real _ -> orNull(numbers[0][index(name)]);
                 case Hyperparameter.Numbers _ -> elements(name).stream().map(e -> numbers[0][index(e)]).toList();
                 case Hyperparameter.Flag _ -> flag(name);
-                case Hyperparameter.Choice _ -> choice(name);
+                case Hyperparameter.Choice(_, _, _, var values, _) ->
+                    values.contains(choice(name)) ? choice(name) : (Object) Long.valueOf(choice(name));
             });
         }
         return resolved;
