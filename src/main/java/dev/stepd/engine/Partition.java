@@ -19,6 +19,7 @@ final class Partition implements AutoCloseable {
     private final Domain domain;
     private final StateArrays arrays;
     private final Map<Buffer, MemorySegment> segments;
+    private final Map<Buffer, Long> inBody;
     private Recipe recipe;
     private Variants variants;
     private Spans spans = new Spans(List.of());
@@ -28,13 +29,13 @@ final class Partition implements AutoCloseable {
     /// @param hyper the hyperparameters of a group at the first step
     Partition(
             Recipe recipe,
-            Layout layout,
+            BodyLayout body,
             int from,
             Device device,
             Map<Buffer, MemorySegment> shared,
             IntFunction<Map<String, Double>> hyper) {
         this.kind = recipe.kind();
-        this.places = layout.places(kind);
+        this.places = body.layout().places(kind);
         this.from = from;
         this.device = device;
         this.domain = Layout.domain(places, recipe.settings().groupCount());
@@ -43,11 +44,12 @@ final class Partition implements AutoCloseable {
         this.segments = new HashMap<>(shared);
         segments.putAll(arrays.segments());
         arrays.initialize(hyper);
+        this.inBody = body.arrays(places.getFirst().offset());
         this.variants = variants(false);
     }
 
     private Variants variants(boolean updatesParameters) {
-        return new Variants(recipe, updatesParameters, device, domain, segments, places.getFirst().offset());
+        return new Variants(recipe, updatesParameters, device, domain, segments, inBody);
     }
 
     Kind kind() {

@@ -15,6 +15,7 @@ import dev.stepd.rule.Settings;
 import dev.stepd.rule.Spec;
 import dev.stepd.tensor.DType;
 import java.util.List;
+import java.util.stream.Stream;
 
 /// A session's optimizer as programs for the tensors of one kind, before any memory or device.
 public final class Recipe {
@@ -45,6 +46,13 @@ public final class Recipe {
 
     public Settings settings() {
         return settings;
+    }
+
+    /// What host values are computed from: the numbers of the settings in their order, then for each extra input of the rule
+    /// whether the step brings it, 1 or 0.
+    static List<String> hostNames(Settings settings) {
+        var given = settings.rule().spec().inputs().stream().map(input -> Inputs.GIVEN + input.name());
+        return Stream.concat(settings.numberNames().stream(), given).toList();
     }
 
     public Kind kind() {

@@ -23,7 +23,7 @@ import java.util.Map;
 /// What is kept of the tensors of one kind, in one region: parameters and slots.
 final class StateArrays implements AutoCloseable {
     /// Arrays start this much apart modulo a page, so that the streams of a pass do not fall on the same cache sets.
-    private static final long STAGGER_BYTES = 5 * 64;
+    static final long STAGGER_BYTES = 5 * 64;
 
     private final List<Layout.Place> places;
     private final Domain domain;

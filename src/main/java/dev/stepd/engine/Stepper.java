@@ -3,9 +3,7 @@ package dev.stepd.engine;
 import dev.stepd.device.Device;
 import dev.stepd.device.Region;
 import dev.stepd.device.Spans;
-import dev.stepd.expr.Type;
 import dev.stepd.rule.Clip;
-import dev.stepd.rule.Inputs;
 import dev.stepd.rule.OptimizerProgram;
 import dev.stepd.tensor.Part;
 import java.lang.foreign.MemorySegment;
@@ -16,6 +14,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /// The optimizer of one session bound to a device: its parameters, slots, counters, and the step over them.
 ///
@@ -26,17 +25,24 @@ public final class Stepper implements AutoCloseable {
     public enum Outcome {
         /// Parameters, slots and counters moved; the gradients' memory now holds the deltas.
         APPLIED,
-        /// The gradient was not finite and the session skips such steps: the step counts, nothing else moved, deltas are zero.
+        /// The gradient or another input was not finite and the session skips such steps: the step counts, nothing else
+        /// moved, deltas are zero.
         SKIPPED,
-        /// The gradient was not finite and the session rejects such steps: nothing changed, the gradients stand as they were.
+        /// The gradient or another input was not finite and the session rejects such steps: nothing changed, the gradients
+        /// stand as they were.
         REJECTED
     }
 
+    private static final BitSet NOTHING = new BitSet();
+
     private final Layout layout;
+    private final BodyLayout body;
     private final Region measured;
     private final MemorySegment gradSquares;
     private final MemorySegment gradNorm;
     private final Variant measure;
+    /// By extra input: what measures it as the gradient is, if it is one of tensors.
+    private final List<@Nullable Variant> measureInputs = new ArrayList<>();
     private final List<Partition> partitions = new ArrayList<>();
     private final long[] tensorSteps;
     private final BitSet lastPresent = new BitSet();
@@ -51,29 +57,32 @@ public final class Stepper implements AutoCloseable {
     private long latest;
     private double lastLr;
     private double lastGradNorm;
-    private int nonFiniteTensor;
+    private String nonFiniteKey = "";
 
     Stepper(Device device, Optimizer optimizer, Engine.NonFinite nonFinite) {
         this.optimizer = optimizer;
         this.needsParameters = optimizer.needsParameters();
         this.layout = optimizer.layout();
+        this.body = BodyLayout.of(layout, optimizer.settings().rule().spec().inputs());
         this.nonFinite = nonFinite;
         int tensors = layout.places().size();
         this.tensorSteps = new long[tensors];
-        this.hyper = new double[optimizer.settings().numberNames().size()];
+        this.hyper = new double[Recipe.hostNames(optimizer.settings()).size()];
         this.measured = device.memory().allocate((tensors + 1L) * Double.BYTES, "what gradients measure to");
         this.gradNorm = measured.segment().asSlice(0, Double.BYTES);
         this.gradSquares = measured.segment().asSlice(Double.BYTES, (long) tensors * Double.BYTES);
         Variant opened = null;
         try {
-            opened = measure(device);
+            opened = measure(device, 0);
+            for (var input : body.inputs()) {
+                measureInputs.add(input.ofTensors() ? measure(device, input.offset()) : null);
+            }
             for (var recipe : optimizer.recipes()) {
                 partitions.add(partition(recipe, device));
             }
         } catch (RuntimeException e) {
-            if (opened != null) {
-                opened.close();
-            }
+            close(opened);
+            measureInputs.forEach(Stepper::close);
             partitions.forEach(Partition::close);
             measured.close();
             throw e;
@@ -81,19 +90,26 @@ public final class Stepper implements AutoCloseable {
         this.measure = opened;
     }
 
-    private Variant measure(Device device) {
+    private static void close(@Nullable Variant variant) {
+        if (variant != null) {
+            variant.close();
+        }
+    }
+
+    /// What measures the array of tensors that begins at a place of the body.
+    private Variant measure(Device device, long offset) {
         var domain = Layout.domain(layout.places(), optimizer.settings().groupCount());
         var arrays = Map.of(OptimizerProgram.GRAD_SQUARES, gradSquares, Clip.GRAD_NORM, gradNorm);
-        return new Variant(Recipe.measurePlan(), List.of(), device, domain, arrays, Map.of(Inputs.grad(Type.F32), 0L));
+        return new Variant(Recipe.measurePlan(), List.of(), device, domain, arrays, BodyLayout.measuring(offset));
     }
 
     private Partition partition(Recipe recipe, Device device) {
         int from = partitions.stream().mapToInt(Partition::size).sum();
-        return new Partition(recipe, layout, from, device, Map.of(Clip.GRAD_NORM, gradNorm), this::hyperparameters);
+        return new Partition(recipe, body, from, device, Map.of(Clip.GRAD_NORM, gradNorm), this::hyperparameters);
     }
 
     private Map<String, Double> hyperparameters(int group) {
-        var names = optimizer.settings().numberNames();
+        var names = Recipe.hostNames(optimizer.settings());
         optimizer.settings().values(group, 1, hyper);
         var values = new HashMap<String, Double>();
         for (int i = 0; i < hyper.length; i++) {
@@ -122,6 +138,11 @@ public final class Stepper implements AutoCloseable {
     /// Where each tensor lies in the flat arrays, and in which order.
     public Layout layout() {
         return layout;
+    }
+
+    /// How what comes with a step lies in memory, and what may come.
+    public BodyLayout body() {
+        return body;
     }
 
     /// Finished steps of the session, skipped ones included.
@@ -190,33 +211,79 @@ public final class Stepper implements AutoCloseable {
         return partitions.stream().mapToLong(partition -> partition.arrays().byteCount()).sum();
     }
 
+    /// Takes one step that brings nothing but gradients.
+    public Outcome step(MemorySegment arrived, BitSet present) {
+        return step(arrived, present, NOTHING);
+    }
+
     /// Takes one step.
     ///
-    /// @param gradients f32, `layout().elementCount()` elements in layout order with 64 bytes of slack; holds the deltas afterwards
+    /// @param arrived f32, laid out as [#body] says; holds the deltas afterwards where the gradients were
     /// @param present the tensors that have a gradient, by declared index; the others stay untouched and their deltas are zero
-    public Outcome step(MemorySegment gradients, BitSet present) {
+    /// @param given the extra inputs that came, for all present tensors, by their position in [#body]
+    public Outcome step(MemorySegment arrived, BitSet present, BitSet given) {
         if (needsParameters && !hasParameters) {
             throw new IllegalStateException("a step before the parameters were loaded");
         }
+        note(given);
         if (!present.equals(lastPresent)) {
             cut(present);
             lastPresent.clear();
             lastPresent.or(present);
         }
-        measure.run(spans, gradients);
-        lastGradNorm = gradNorm.get(ValueLayout.JAVA_DOUBLE, 0);
-        if (!Double.isFinite(lastGradNorm) && nonFinite != Engine.NonFinite.PROPAGATE) {
-            return refuse(gradients);
+        if (!passes(arrived, given)) {
+            return refuse(arrived);
         }
         latest = latestStep();
         for (int i = 0; i < partitions.size(); i++) {
-            apply(partitions.get(i), gradients);
+            apply(partitions.get(i), arrived);
         }
-        advance(gradients, present);
+        advance(arrived, present);
         return Outcome.APPLIED;
     }
 
-    private void apply(Partition partition, MemorySegment gradients) {
+    /// Tells host values which inputs came.
+    private void note(BitSet given) {
+        int first = hyper.length - body.inputs().size();
+        for (int i = 0; i < body.inputs().size(); i++) {
+            hyper[first + i] = given.get(i) ? 1 : 0;
+            if (body.inputs().get(i).spec().required() && !given.get(i)) {
+                throw new IllegalStateException("a step without " + body.inputs().get(i).spec().name());
+            }
+        }
+    }
+
+    /// Measures what came, and tells whether the session's policy lets it pass. The gradient last, since its norm is what the
+    /// step may use; and if it is not finite, it is what is told of.
+    private boolean passes(MemorySegment arrived, BitSet given) {
+        boolean checked = nonFinite != Engine.NonFinite.PROPAGATE;
+        boolean passes = true;
+        for (int i = body.inputs().size() - 1; i >= 0; i--) {
+            if (checked && given.get(i) && !isFinite(arrived, i)) {
+                var input = body.inputs().get(i);
+                nonFiniteKey = input.spec().key(input.ofTensors() ? firstNonFinite() : "");
+                passes = false;
+            }
+        }
+        measure.run(spans, arrived);
+        lastGradNorm = gradNorm.get(ValueLayout.JAVA_DOUBLE, 0);
+        if (checked && !Double.isFinite(lastGradNorm)) {
+            nonFiniteKey = firstNonFinite();
+            passes = false;
+        }
+        return passes;
+    }
+
+    private boolean isFinite(MemorySegment arrived, int input) {
+        var measured = measureInputs.get(input);
+        if (measured == null) {
+            return Float.isFinite(arrived.get(ValueLayout.JAVA_FLOAT, body.inputs().get(input).offset()));
+        }
+        measured.run(spans, arrived);
+        return Double.isFinite(gradNorm.get(ValueLayout.JAVA_DOUBLE, 0));
+    }
+
+    private void apply(Partition partition, MemorySegment arrived) {
         var its = partition.spans().spans();
         if (its.isEmpty()) {
             return;
@@ -227,7 +294,7 @@ public final class Stepper implements AutoCloseable {
             load(first);
             variant.prepare(its.get(i), hyper, tensorSteps[first] + 1, latest);
         }
-        variant.run(partition.spans(), gradients);
+        variant.run(partition.spans(), arrived);
     }
 
     private long latestStep() {
@@ -289,7 +356,6 @@ public final class Stepper implements AutoCloseable {
     }
 
     private Outcome refuse(MemorySegment gradients) {
-        nonFiniteTensor = firstNonFinite();
         if (nonFinite == Engine.NonFinite.REJECT) {
             return Outcome.REJECTED;
         }
@@ -298,12 +364,13 @@ public final class Stepper implements AutoCloseable {
         return Outcome.SKIPPED;
     }
 
-    private int firstNonFinite() {
+    /// Of what was measured last: the first tensor with an element that is not finite.
+    private String firstNonFinite() {
         for (int position = 0; position < tensorSteps.length; position++) {
-            int index = layout.places().get(position).index();
+            var place = layout.places().get(position);
             double square = gradSquares.getAtIndex(ValueLayout.JAVA_DOUBLE, position);
-            if (lastPresent.get(index) && !Double.isFinite(square)) {
-                return index;
+            if (lastPresent.get(place.index()) && !Double.isFinite(square)) {
+                return place.tensor().name();
             }
         }
         throw new IllegalStateException("the norm is not finite and every tensor is");
@@ -337,15 +404,16 @@ public final class Stepper implements AutoCloseable {
         return lastGradNorm;
     }
 
-    /// After [Outcome#REJECTED]: the declared index of the first tensor whose gradient is not finite.
-    public int nonFiniteTensor() {
-        return nonFiniteTensor;
+    /// After [Outcome#REJECTED]: the first array that is not finite, a tensor's gradient (`w`) or an input (`w#hess_grad`, `#loss`).
+    public String nonFiniteKey() {
+        return nonFiniteKey;
     }
 
     @Override
     public void close() {
         partitions.forEach(Partition::close);
         measure.close();
+        measureInputs.forEach(Stepper::close);
         measured.close();
     }
 }

@@ -22,6 +22,8 @@ final class Variant implements AutoCloseable {
     private final MemorySegment[] values;
     private final BoundPlan bound;
 
+    /// @param names what host values are computed from
+    /// @param inBody where in a step's body the arrays lie that come with it
     Variant(
             Plan plan,
             List<String> names,

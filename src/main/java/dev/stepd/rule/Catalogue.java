@@ -63,7 +63,10 @@ public final class Catalogue {
             new Mars(),
             new Nero(),
             new Padam(),
-            new AggMo());
+            new AggMo(),
+            new SophiaG(),
+            new SophiaH(),
+            new Sania());
 
     private Catalogue() {}
 

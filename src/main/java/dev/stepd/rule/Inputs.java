@@ -15,6 +15,10 @@ import java.util.List;
 public final class Inputs {
     static final String MAXIMIZE = "maximize";
 
+    /// What the name of a number begins with that is 1 in steps that bring the input it names, and 0 in others. Like
+    /// hyperparameters such numbers are known to the host before the step.
+    public static final String GIVEN = "given:";
+
     private final Spec spec;
     private final Settings settings;
     private final String kind;
@@ -134,6 +138,23 @@ public final class Inputs {
         var slot = settings.rule().slots(settings, kind).stream().filter(s -> s.name().equals(name)).findFirst().orElseThrow();
         var storage = slot.scope().isElement() ? element : slot.storage();
         return new Slot(new Buffer(Buffer.Kind.SLOT, name, slot.scope(), storage));
+    }
+
+    /// An extra input of this step; f64 unless it is one for each element. Without [#given] it is nothing in particular.
+    Expr input(String name) {
+        var read = new Expr.Read(input(spec.input(name).orElseThrow(), element));
+        return read.buffer().scope().isElement() ? read : read.as(Type.F64);
+    }
+
+    /// Whether this step brings an extra input: for all tensors that take part, or for none. The host knows, so a value
+    /// chosen by it costs nothing in steps without.
+    Expr given(String name) {
+        return equal(new Expr.Hyper(GIVEN + spec.input(name).orElseThrow().name(), Scope.SESSION), one());
+    }
+
+    /// The array of an extra input as it came.
+    public static Buffer input(Spec.InputSpec input, Type element) {
+        return new Buffer(Buffer.Kind.INPUT, input.name(), input.scope(), element);
     }
 
     /// `delta <- value`: the parameter moves by exactly this.

@@ -92,7 +92,7 @@ class EveryOptimizerTest {
                 again.parametersLoaded();
                 for (int t = 1; t <= 8; t++) {
                     training.gradients(List.of());
-                    again.step(training.body(), training.present(List.of("a.weight", "a.bias", "none", "b.weight", "scalar")));
+                    again.step(training.body(), training.present(List.of("a.weight", "a.bias", "none", "b.weight", "scalar")), training.given());
                 }
             }
             assertThat(training.device().compilations()).as("by a session like it").isEqualTo(compiled);

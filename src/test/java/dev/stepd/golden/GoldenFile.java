@@ -2,14 +2,19 @@ package dev.stepd.golden;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.stepd.engine.Stepper;
+import dev.stepd.rule.Spec;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -103,6 +108,43 @@ public record GoldenFile(String optimizer, String config, JsonNode header, ByteB
 
     public float[] get(String key) {
         return find(key).orElseThrow(() -> new IllegalStateException(this + " has no " + key));
+    }
+
+    /// An input of a step beside its gradients, tensor after tensor, if the step had it.
+    ///
+    /// @param spec what the rule calls it
+    public Optional<List<float[]>> input(Spec.InputSpec spec, int t) {
+        var of = spec.scope().isElement() ? NAMES : List.of("_global");
+        var values = of.stream().flatMap(name -> find("input/" + spec.name() + "/" + name + "/" + t).stream()).toList();
+        return values.isEmpty() ? Optional.empty() : Optional.of(values);
+    }
+
+    /// Puts all that comes with a step where the engine wants it.
+    ///
+    /// @return which extra inputs the step has
+    BitSet fill(Stepper stepper, MemorySegment body, int t) {
+        var layout = stepper.layout();
+        for (var place : layout.places()) {
+            put(get("grad/" + place.tensor().name() + "/" + t), body, place.offset() * Float.BYTES);
+        }
+        var given = new BitSet();
+        var inputs = stepper.body().inputs();
+        for (int i = 0; i < inputs.size(); i++) {
+            var input = inputs.get(i);
+            var values = input(input.spec(), t);
+            given.set(i, values.isPresent());
+            if (values.isPresent() && input.spec().scope().isElement()) {
+                layout.places().forEach(place -> put(
+                        values.get().get(place.index()), body, input.offset() + place.offset() * Float.BYTES));
+            } else {
+                values.ifPresent(one -> put(one.getFirst(), body, input.offset()));
+            }
+        }
+        return given;
+    }
+
+    private static void put(float[] values, MemorySegment body, long offset) {
+        MemorySegment.copy(values, 0, body, ValueLayout.JAVA_FLOAT, offset, values.length);
     }
 
     /// The keys of the states recorded after a step.

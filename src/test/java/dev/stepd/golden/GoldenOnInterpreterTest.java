@@ -45,7 +45,7 @@ class GoldenOnInterpreterTest {
         var optimizer = new InterpretedSession(file, element, program -> program);
         var names = List.copyOf(file.tensors().keySet());
         for (int t = 1; t <= file.steps(); t++) {
-            optimizer.step(gradients(file, t));
+            optimizer.step(file, t);
             for (int tensor = 0; tensor < names.size(); tensor++) {
                 Closeness.checkParameter(file, names.get(tensor), t, rounded(optimizer.parameter(tensor)));
             }
@@ -57,10 +57,6 @@ class GoldenOnInterpreterTest {
                 }
             }
         }
-    }
-
-    private static List<float[]> gradients(GoldenFile file, int t) {
-        return file.tensors().keySet().stream().map(name -> file.get("grad/" + name + "/" + t)).toList();
     }
 
     private static float[] rounded(double[] values) {
@@ -80,17 +76,12 @@ class GoldenOnInterpreterTest {
                 part.data().copyFrom(MemorySegment.ofArray(file.get("param/" + part.key() + "/0")));
             }
             stepper.parametersLoaded();
-            try (var body = engine.memory().allocate(stepper.layout().elementCount() * Float.BYTES, "a body")) {
+            try (var body = engine.memory().allocate(stepper.body().byteCount(), "a body")) {
                 var present = new BitSet();
                 present.set(0, file.tensors().size());
                 for (int t = 1; t <= file.steps(); t++) {
-                    var gradients = gradients(file, t);
-                    for (var place : stepper.layout().places()) {
-                        var gradient = MemorySegment.ofArray(gradients.get(place.index()));
-                        body.segment().asSlice(place.offset() * Float.BYTES, gradient.byteSize()).copyFrom(gradient);
-                    }
-                    stepper.step(body.segment(), present);
-                    optimizer.step(gradients);
+                    stepper.step(body.segment(), present, file.fill(stepper, body.segment(), t));
+                    optimizer.step(file, t);
                     compare(file, t, stepper, optimizer);
                 }
             }

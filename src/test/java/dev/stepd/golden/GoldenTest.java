@@ -28,16 +28,12 @@ class GoldenTest {
     void replaysOnTheEngine(GoldenFile file) {
         try (var engine = new Engine(new CpuDevice(1 << 28, 2)); var stepper = engine.create(blueprint(file))) {
             load(file, stepper);
-            try (var body = engine.memory().allocate(stepper.layout().elementCount() * Float.BYTES, "a body")) {
+            try (var body = engine.memory().allocate(stepper.body().byteCount(), "a body")) {
                 var present = new BitSet();
                 present.set(0, file.tensors().size());
                 for (int t = 1; t <= file.steps(); t++) {
-                    for (var place : stepper.layout().places()) {
-                        var gradient = MemorySegment.ofArray(file.get("grad/" + place.tensor().name() + "/" + t));
-                        MemorySegment.copy(
-                                gradient, 0, body.segment(), place.offset() * Float.BYTES, gradient.byteSize());
-                    }
-                    assertThat(stepper.step(body.segment(), present)).isEqualTo(Stepper.Outcome.APPLIED);
+                    var given = file.fill(stepper, body.segment(), t);
+                    assertThat(stepper.step(body.segment(), present, given)).isEqualTo(Stepper.Outcome.APPLIED);
                     check(file, stepper, t);
                 }
             }

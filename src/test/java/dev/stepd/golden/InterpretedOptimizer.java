@@ -15,9 +15,13 @@ import dev.stepd.rule.Settings;
 import dev.stepd.rule.Spec;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.Function;
 
 /// An optimizer as the interpreter runs it over those tensors of a golden file that are of one kind: no stages, no kernels, no
 /// engine.
@@ -93,12 +97,28 @@ final class InterpretedOptimizer {
         }
     }
 
-    void step(List<float[]> gradients) {
+    /// @param inputs an extra input of the step, if it has that one
+    void step(List<float[]> gradients, Function<Spec.InputSpec, Optional<List<float[]>>> inputs) {
         fill(Inputs.grad(element), gradients);
+        var given = new HashSet<String>();
+        for (var input : settings.rule().spec().inputs()) {
+            var buffer = Inputs.input(input, element);
+            arrays.put(buffer, new long[count(buffer)]);
+            inputs.apply(input).ifPresent(values -> {
+                fill(buffer, values);
+                given.add(Inputs.GIVEN + input.name());
+            });
+        }
         steps++;
         settings.values(0, steps, hyper);
-        Interpreter.run(
-                program, extents(steps), (name, _) -> hyper[settings.numberNames().indexOf(name)], arrays);
+        Interpreter.run(program, extents(steps), (name, _) -> number(name, given), arrays);
+    }
+
+    private double number(String name, Set<String> given) {
+        if (name.startsWith(Inputs.GIVEN)) {
+            return given.contains(name) ? 1 : 0;
+        }
+        return hyper[settings.numberNames().indexOf(name)];
     }
 
     /// The parameter of a tensor.

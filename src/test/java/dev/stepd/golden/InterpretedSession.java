@@ -3,6 +3,7 @@ package dev.stepd.golden;
 import dev.stepd.expr.Type;
 import dev.stepd.expr.rewrite.Rewrite;
 import dev.stepd.rule.Settings;
+import dev.stepd.rule.Spec;
 import dev.stepd.rule.View;
 import dev.stepd.tensor.DType;
 import dev.stepd.tensor.Shape;
@@ -10,6 +11,7 @@ import dev.stepd.tensor.TensorSpec;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.IntStream;
 
 /// A golden file's tensors under its optimizer, as the interpreter runs it: kind by kind.
@@ -40,11 +42,19 @@ final class InterpretedSession {
                 kinds.put(kind, new InterpretedOptimizer(settings, kind, its, element, change)));
     }
 
-    void step(List<float[]> gradients) {
-        kinds.forEach((kind, optimizer) -> optimizer.step(IntStream.range(0, places.size())
-                .filter(i -> places.get(i).kind.equals(kind))
-                .mapToObj(gradients::get)
-                .toList()));
+    /// Takes a step of the file, which has to be the next.
+    void step(GoldenFile file, int t) {
+        var gradients = file.tensors().keySet().stream().map(name -> file.get("grad/" + name + "/" + t)).toList();
+        kinds.forEach((kind, optimizer) -> optimizer.step(ofKind(kind, gradients), name -> input(kind, name, file, t)));
+    }
+
+    private Optional<List<float[]>> input(String kind, Spec.InputSpec spec, GoldenFile file, int t) {
+        var values = file.input(spec, t);
+        return spec.scope().isElement() ? values.map(of -> ofKind(kind, of)) : values;
+    }
+
+    private List<float[]> ofKind(String kind, List<float[]> tensors) {
+        return IntStream.range(0, places.size()).filter(i -> places.get(i).kind.equals(kind)).mapToObj(tensors::get).toList();
     }
 
     /// The parameter of a tensor.
