@@ -57,7 +57,8 @@ public final class Catalogue {
             new Qhm(),
             new QhAdam(),
             new Padam(),
-            new AggMo());
+            new AggMo(),
+            new Core());
 
     private Catalogue() {}
 
