@@ -66,7 +66,8 @@ public final class Catalogue {
             new AggMo(),
             new SophiaG(),
             new SophiaH(),
-            new Sania());
+            new Sania(),
+            new Core());
 
     private Catalogue() {}
 

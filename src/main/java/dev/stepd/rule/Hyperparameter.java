@@ -91,6 +91,8 @@ public sealed interface Hyperparameter {
         /// Of a decay rate: 1 would never forget.
         static final Range DECAY = new Range(0, 1, false);
         static final Range UNIT = new Range(0, 1, true);
+        /// Of a factor that never shrinks.
+        static final Range GROWTH = new Range(1, Double.MAX_VALUE, true);
 
         public boolean contains(double value) {
             return value >= min && (maxIncluded ? value <= max : value < max);

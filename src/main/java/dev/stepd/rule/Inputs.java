@@ -315,6 +315,18 @@ public final class Inputs {
         return new Expr.Reduce(ReduceOp.MAX, over, x.as(Type.F64));
     }
 
+    /// The `rank`-th largest over each index of `over`, as [Expr.Ranked] has it.
+    static Expr ranked(Scope over, Expr x, Expr rank) {
+        return new Expr.Ranked(over, x, rank);
+    }
+
+    /// The whole part of an f64 value from 0 to 2^51.
+    static Expr floor(Expr x) {
+        // Adding 2^52 rounds to a whole number, which subtracting it leaves.
+        var rounded = x.plus(0x1p52).minus(0x1p52);
+        return Expr.select(greater(rounded, x), rounded.minus(1), rounded);
+    }
+
     /// The Euclidean norm over each index of `over`; squares are f64, so they neither overflow nor vanish.
     static Expr norm(Scope over, Expr x) {
         return sqrt(sum(over, x.as(Type.F64).squared()));

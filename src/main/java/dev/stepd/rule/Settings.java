@@ -262,6 +262,32 @@ public final class Settings {
                 ErrorCode.INVALID_VALUE, "optimizer." + name + " is " + value + ", expected " + expected);
     }
 
+    /// Refuses a lower bound above the upper one, in any group.
+    void checkOrder(String lower, String upper) {
+        for (int group = 0; group < numbers.length; group++) {
+            double bound = numbers[group][index(upper)];
+            if (numbers[group][index(lower)] > bound) {
+                throw invalid(group, lower, "a number of at most " + upper + ", " + bound);
+            }
+        }
+    }
+
+    /// Refuses what lies between 0 and `least`, in any group.
+    void checkZeroOrAtLeast(String name, double least) {
+        for (int group = 0; group < numbers.length; group++) {
+            double value = numbers[group][index(name)];
+            if (value > 0 && value < least) {
+                throw invalid(group, name, "0 or a number of at least " + least);
+            }
+        }
+    }
+
+    private ServiceException invalid(int group, String name, String expected) {
+        var path = group == 0 ? "optimizer" : "groups[" + (group - 1) + "]";
+        return new ServiceException(ErrorCode.INVALID_VALUE,
+                path + "." + name + " is " + numbers[group][index(name)] + ", expected " + expected);
+    }
+
     /// The optimizer with everything resolved, by the catalogue's names.
     public Map<String, @Nullable Object> resolved() {
         var resolved = new LinkedHashMap<String, @Nullable Object>();

@@ -166,6 +166,12 @@ public record Spec(
             return this;
         }
 
+        /// The bounds of step sizes that each parameter has of its own.
+        Builder stepSizes(double min, double max) {
+            return real("step_size_min", min, Hyperparameter.Range.NON_NEGATIVE, "smallest step size")
+                    .real("step_size_max", max, Hyperparameter.Range.NON_NEGATIVE, "largest step size");
+        }
+
         /// How much of a running mean is kept each step.
         Builder decay(String name, double initial, String meaning) {
             return real(name, initial, Hyperparameter.Range.DECAY, meaning);
