@@ -90,7 +90,7 @@ public final class Recipe {
 
     /// The slots this configuration keeps, in the order the rule names them.
     List<Spec.SlotSpec> slots() {
-        return settings.rule().slots(settings).stream().filter(slot -> uses(slot.name())).toList();
+        return settings.rule().slots(settings, kind.view()).stream().filter(slot -> uses(slot.name())).toList();
     }
 
     private boolean uses(String slot) {

@@ -95,7 +95,9 @@ public final class Interpreter {
             return known;
         }
         node.operands().forEach(this::value);
-        var computed = node instanceof Expr.Reduce reduce ? reduce(reduce) : each(node);
+        var computed = node instanceof Expr.Reduce reduce ? reduce(reduce)
+                : node instanceof Expr.Ranked ranked ? rank(ranked)
+                : each(node);
         values.put(node, computed);
         return computed;
     }
@@ -128,7 +130,7 @@ public final class Interpreter {
                 at(condition, node, i) != 0 ? at(then, node, i) : at(otherwise, node, i);
             case Expr.Convert(Type type, Expr x) -> Scalar.convert(x.type(), type, at(x, node, i));
             case Expr.Bits(Expr x) -> Scalar.twin(x.type(), at(x, node, i));
-            case Expr.Reduce _ -> throw new IllegalStateException("a reduction has no single operand value");
+            case Expr.Reduce _, Expr.Ranked _ -> throw new IllegalStateException("of many operand values: " + node);
         };
     }
 
@@ -157,6 +159,24 @@ public final class Interpreter {
             result[i] = Double.doubleToRawLongBits(node.over().equals(Scope.COLUMN)
                     ? Order.reduceColumn(node.op(), within.size(), order)
                     : Order.reduce(node.op(), within.size(), order));
+        }
+        return result;
+    }
+
+    private long[] rank(Expr.Ranked node) {
+        var type = node.x().type();
+        var members = members(node.x().scope(), node.over());
+        var result = new long[members.size()];
+        for (int i = 0; i < result.length; i++) {
+            var numbers = members.get(i).stream()
+                    .filter(j -> j >= 0)
+                    .mapToDouble(j -> Scalar.toDouble(type, values.get(node.x())[j]))
+                    .filter(value -> !Double.isNaN(value))
+                    .sorted()
+                    .toArray();
+            double rank = Scalar.toDouble(Type.F64, at(node.rank(), node, i));
+            double ranked = rank > numbers.length ? Double.NaN : numbers[numbers.length - (int) rank] + 0.0;
+            result[i] = Double.doubleToRawLongBits(ranked);
         }
         return result;
     }

@@ -56,11 +56,18 @@ public final class Catalogue {
             new LaProp(),
             new Qhm(),
             new QhAdam(),
+            new AdamP(),
+            new Sgdp(),
+            new Scale(),
+            new SubsetNorm(),
+            new Mars(),
+            new Nero(),
             new Padam(),
             new AggMo(),
             new SophiaG(),
             new SophiaH(),
-            new Sania());
+            new Sania(),
+            new Core());
 
     private Catalogue() {}
 

@@ -72,7 +72,10 @@ public sealed interface Hyperparameter {
     record Flag(String name, String meaning, boolean initial) implements Hyperparameter {}
 
     /// One of several forms; the same for the whole session.
-    record Choice(String name, String meaning, String initial, List<String> values) implements Hyperparameter {
+    ///
+    /// @param orWhole whether a whole number other than 0 may stand instead, of either sign
+    record Choice(String name, String meaning, String initial, List<String> values, boolean orWhole)
+            implements Hyperparameter {
         public Choice {
             values = List.copyOf(values);
         }
@@ -88,6 +91,8 @@ public sealed interface Hyperparameter {
         /// Of a decay rate: 1 would never forget.
         static final Range DECAY = new Range(0, 1, false);
         static final Range UNIT = new Range(0, 1, true);
+        /// Of a factor that never shrinks.
+        static final Range GROWTH = new Range(1, Double.MAX_VALUE, true);
 
         public boolean contains(double value) {
             return value >= min && (maxIncluded ? value <= max : value < max);

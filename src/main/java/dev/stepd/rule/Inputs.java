@@ -108,6 +108,12 @@ public final class Inputs {
         return new Expr.Hyper(Settings.UNSCHEDULED + name);
     }
 
+    /// What schedules make of a number, as a factor; 1 where it is set to 0.
+    Expr scheduled(String name) {
+        var set = unscheduled(name);
+        return Expr.select(greater(set, Expr.constant(0)), hyper(name).over(set), one());
+    }
+
     /// Whether a number is anything but 0 in some group or at some step; if not, what it multiplies can be left out.
     boolean on(String name) {
         return settings.on(name);
@@ -129,7 +135,7 @@ public final class Inputs {
 
     /// A slot as it was before the step.
     Slot slot(String name) {
-        var slot = settings.rule().slots(settings).stream().filter(s -> s.name().equals(name)).findFirst().orElseThrow();
+        var slot = settings.rule().slots(settings, kind).stream().filter(s -> s.name().equals(name)).findFirst().orElseThrow();
         var storage = slot.scope().isElement() ? element : slot.storage();
         return new Slot(new Buffer(Buffer.Kind.SLOT, name, slot.scope(), storage));
     }
@@ -294,6 +300,11 @@ public final class Inputs {
         return new Expr.Read(new Buffer(Buffer.Kind.EXTENT, "", over, Type.F64));
     }
 
+    /// How many elements a row of the tensor has.
+    static Expr columns() {
+        return largest(Scope.TENSOR, count(Scope.ROW));
+    }
+
     /// The mean over each index of `over`, in f64.
     static Expr mean(Scope over, Expr x) {
         return sum(over, x).over(count(over));
@@ -302,6 +313,18 @@ public final class Inputs {
     /// The largest over each index of `over`, in f64.
     static Expr largest(Scope over, Expr x) {
         return new Expr.Reduce(ReduceOp.MAX, over, x.as(Type.F64));
+    }
+
+    /// The `rank`-th largest over each index of `over`, as [Expr.Ranked] has it.
+    static Expr ranked(Scope over, Expr x, Expr rank) {
+        return new Expr.Ranked(over, x, rank);
+    }
+
+    /// The whole part of an f64 value from 0 to 2^51.
+    static Expr floor(Expr x) {
+        // Adding 2^52 rounds to a whole number, which subtracting it leaves.
+        var rounded = x.plus(0x1p52).minus(0x1p52);
+        return Expr.select(greater(rounded, x), rounded.minus(1), rounded);
     }
 
     /// The Euclidean norm over each index of `over`; squares are f64, so they neither overflow nor vanish.

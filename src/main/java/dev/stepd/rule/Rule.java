@@ -27,8 +27,8 @@ public interface Rule {
         return List.of("");
     }
 
-    /// Every slot that a session with these settings may use.
-    default List<Spec.SlotSpec> slots(Settings settings) {
+    /// Every slot that tensors of a kind may use in a session with these settings.
+    default List<Spec.SlotSpec> slots(Settings settings, String kind) {
         return spec().slots();
     }
 

@@ -144,9 +144,16 @@ public final class Settings {
     }
 
     private String readChoice(Fields fields, Hyperparameter.Choice choice) {
+        if (choice.orWhole() && fields.value(choice.name()).orElse(null) instanceof Number number) {
+            if (number.doubleValue() == 0 || number.doubleValue() != number.longValue()) {
+                fields.refuse(choice.name(), number, "a whole number other than 0, or one of " + choice.values());
+            }
+            return Long.toString(number.longValue());
+        }
         var value = fields.string(choice.name()).orElse(choice.initial());
         if (!choice.values().contains(value)) {
-            fields.refuse(choice.name(), "\"" + value + "\"", "one of " + choice.values());
+            fields.refuse(choice.name(), "\"" + value + "\"",
+                    "one of " + choice.values() + (choice.orWhole() ? " or a whole number other than 0" : ""));
         }
         return value;
     }
@@ -255,6 +262,32 @@ public final class Settings {
                 ErrorCode.INVALID_VALUE, "optimizer." + name + " is " + value + ", expected " + expected);
     }
 
+    /// Refuses a lower bound above the upper one, in any group.
+    void checkOrder(String lower, String upper) {
+        for (int group = 0; group < numbers.length; group++) {
+            double bound = numbers[group][index(upper)];
+            if (numbers[group][index(lower)] > bound) {
+                throw invalid(group, lower, "a number of at most " + upper + ", " + bound);
+            }
+        }
+    }
+
+    /// Refuses what lies between 0 and `least`, in any group.
+    void checkZeroOrAtLeast(String name, double least) {
+        for (int group = 0; group < numbers.length; group++) {
+            double value = numbers[group][index(name)];
+            if (value > 0 && value < least) {
+                throw invalid(group, name, "0 or a number of at least " + least);
+            }
+        }
+    }
+
+    private ServiceException invalid(int group, String name, String expected) {
+        var path = group == 0 ? "optimizer" : "groups[" + (group - 1) + "]";
+        return new ServiceException(ErrorCode.INVALID_VALUE,
+                path + "." + name + " is " + numbers[group][index(name)] + ", expected " + expected);
+    }
+
     /// The optimizer with everything resolved, by the catalogue's names.
     public Map<String, @Nullable Object> resolved() {
         var resolved = new LinkedHashMap<String, @Nullable Object>();
@@ -265,7 +298,8 @@ public final class Settings {
                 case Hyperparameter.Real _ -> orNull(numbers[0][index(name)]);
                 case Hyperparameter.Numbers _ -> elements(name).stream().map(e -> numbers[0][index(e)]).toList();
                 case Hyperparameter.Flag _ -> flag(name);
-                case Hyperparameter.Choice _ -> choice(name);
+                case Hyperparameter.Choice(_, _, _, var values, _) ->
+                    values.contains(choice(name)) ? choice(name) : (Object) Long.valueOf(choice(name));
             });
         }
         return resolved;

@@ -43,6 +43,16 @@ public record Spec(
             return initial instanceof Expr.Read;
         }
 
+        /// The same with one value for each index of another scope.
+        SlotSpec over(Scope other) {
+            return new SlotSpec(name, other, storage(other), sign, initial);
+        }
+
+        /// What exists once a tensor or session is kept in f64.
+        private static Type storage(Scope scope) {
+            return Scope.TENSOR.coarserThan(scope) ? Type.F32 : Type.F64;
+        }
+
         /// The same under another name.
         SlotSpec named(String other) {
             return new SlotSpec(other, scope, storage, sign, initial);
@@ -156,6 +166,12 @@ public record Spec(
             return this;
         }
 
+        /// The bounds of step sizes that each parameter has of its own.
+        Builder stepSizes(double min, double max) {
+            return real("step_size_min", min, Hyperparameter.Range.NON_NEGATIVE, "smallest step size")
+                    .real("step_size_max", max, Hyperparameter.Range.NON_NEGATIVE, "largest step size");
+        }
+
         /// How much of a running mean is kept each step.
         Builder decay(String name, double initial, String meaning) {
             return real(name, initial, Hyperparameter.Range.DECAY, meaning);
@@ -192,7 +208,13 @@ public record Spec(
         }
 
         Builder choice(String name, String meaning, String... values) {
-            hyperparameters.add(new Hyperparameter.Choice(name, meaning, values[0], List.of(values)));
+            hyperparameters.add(new Hyperparameter.Choice(name, meaning, values[0], List.of(values), false));
+            return this;
+        }
+
+        /// A choice in whose place a whole number other than 0 may stand.
+        Builder choiceOrWhole(String name, String meaning, String... values) {
+            hyperparameters.add(new Hyperparameter.Choice(name, meaning, values[0], List.of(values), true));
             return this;
         }
 
@@ -222,8 +244,7 @@ public record Spec(
         }
 
         Builder slot(String name, Scope scope, Sign sign, Expr initial) {
-            var storage = Scope.TENSOR.coarserThan(scope) ? Type.F32 : Type.F64;
-            slots.add(new SlotSpec(name, scope, storage, sign, initial));
+            slots.add(new SlotSpec(name, scope, SlotSpec.storage(scope), sign, initial));
             return this;
         }
 

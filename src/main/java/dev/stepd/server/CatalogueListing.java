@@ -60,6 +60,9 @@ final class CatalogueListing {
                 json.put("type", "string");
                 json.put("default", choice.initial());
                 json.put("values", choice.values());
+                if (choice.orWhole()) {
+                    json.put("or", "a whole number other than 0");
+                }
             }
         }
         json.put("meaning", hyperparameter.meaning());

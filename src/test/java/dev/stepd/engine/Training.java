@@ -71,7 +71,8 @@ final class Training implements AutoCloseable {
     }
 
     private static Map<String, Object> full(Rule rule) {
-        var options = Map.of("weight_decay", 0.1, "momentum", 0.8, "max_grad_norm", 0.5);
+        var options = Map.of(
+                "weight_decay", 0.1, "momentum", 0.8, "max_grad_norm", 0.5, "score_history", 3, "frozen", 0.3);
         var description = new LinkedHashMap<String, Object>(Map.of("name", rule.spec().name()));
         for (var hyperparameter : rule.spec().hyperparameters()) {
             if (hyperparameter instanceof Hyperparameter.Real real && options.containsKey(real.name())) {

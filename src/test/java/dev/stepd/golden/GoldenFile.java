@@ -151,7 +151,15 @@ public record GoldenFile(String optimizer, String config, JsonNode header, ByteB
     public List<String> states(int t) {
         var keys = new ArrayList<String>();
         header.fieldNames().forEachRemaining(keys::add);
-        return keys.stream().filter(key -> key.startsWith("state/") && key.endsWith("/" + t)).toList();
+        return keys.stream().filter(key -> key.startsWith("state/") && key.endsWith("/" + t)).filter(this::isUsed).toList();
+    }
+
+    /// MARS's own code writes down the last gradient of tensors that it treats as AdamW does, which never reads it, and has
+    /// second moments with mars-lion.
+    private boolean isUsed(String key) {
+        boolean other = !key.contains("dense.weight") && !metadata("config").contains("\"optimize_1d\": true");
+        boolean idle = key.contains("/last_grad/") && other || config.equals("lion") && key.contains("/exp_avg_sq/");
+        return !(optimizer.equals("mars") && idle);
     }
 
     @Override

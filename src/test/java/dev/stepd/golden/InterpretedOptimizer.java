@@ -28,6 +28,7 @@ import java.util.function.Function;
 final class InterpretedOptimizer {
     private final List<InterpretedSession.Seen> tensors;
     private final Settings settings;
+    private final String kind;
     private final Type element;
     private final Program program;
     private final double[] hyper;
@@ -40,6 +41,7 @@ final class InterpretedOptimizer {
             Settings settings, String kind, List<InterpretedSession.Seen> tensors, Type element, Rewrite change) {
         this.tensors = List.copyOf(tensors);
         this.settings = settings;
+        this.kind = kind;
         this.element = element;
         this.program = change.apply(OptimizerProgram.step(settings, new Clip.None(), kind, element, true));
         this.hyper = new double[settings.numberNames().size()];
@@ -48,7 +50,7 @@ final class InterpretedOptimizer {
         }
         fill(Inputs.param(element), tensors.stream().map(InterpretedSession.Seen::parameter).toList());
         settings.values(0, 1, hyper);
-        for (var slot : settings.rule().slots(settings)) {
+        for (var slot : settings.rule().slots(settings, kind)) {
             arrays.put(buffer(slot), initial(slot));
         }
     }
@@ -126,12 +128,12 @@ final class InterpretedOptimizer {
 
     /// A slot of a tensor, or of the session for what there is once.
     double[] slot(String name, int tensor) {
-        var spec = settings.rule().slots(settings).stream().filter(s -> s.name().equals(name)).findFirst().orElseThrow();
+        var spec = settings.rule().slots(settings, kind).stream().filter(s -> s.name().equals(name)).findFirst().orElseThrow();
         return part(buffer(spec), tensor);
     }
 
     boolean hasSlot(String name) {
-        return settings.rule().slots(settings).stream().anyMatch(s -> s.name().equals(name));
+        return settings.rule().slots(settings, kind).stream().anyMatch(s -> s.name().equals(name));
     }
 
     private double[] part(Buffer buffer, int tensor) {
