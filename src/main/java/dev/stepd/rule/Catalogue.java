@@ -64,6 +64,7 @@ public final class Catalogue {
             new Nero(),
             new Padam(),
             new AggMo(),
+            new AdaHessian(),
             new SophiaG(),
             new SophiaH(),
             new Sania(),
