@@ -85,6 +85,8 @@ class ExtraInputsOverHttpTest {
                         "input b#hess_grad holds NaN or infinity"),
                 arguments("none taken", adam, estimates(), "unknown-name",
                         "unknown input w#hess_grad: this session's optimizer takes no input but gradients"),
+                arguments("missing for a tensor", session("{\"name\": \"adahessian\"}"), gradients().with("b#hessian_diag", B, 1, 2), "invalid-value",
+                        "input w#hessian_diag is missing: every step of adahessian brings hessian_diag for each tensor it has a gradient of"),
                 arguments("missing", sania, gradients(), "invalid-value", "input #loss is missing: every step of sania brings it, one number"),
                 arguments("two numbers for one", sania, gradients().with("#loss", B, 1, 2), "invalid-value",
                         "input #loss has shape [2], expected one element, [] or [1]"),
