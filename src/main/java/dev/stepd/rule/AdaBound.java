@@ -17,7 +17,8 @@ final class AdaBound implements Rule {
     @Override
     public Spec spec() {
         return settings(Spec.of("adabound", "Adam that ends as SGD",
-                        "Luo, Xiong, Liu, Sun: Adaptive gradient methods with dynamic bound of learning rate, ICLR 2019, arXiv:1902.09843"))
+                        "Luo, Xiong, Liu, Sun: Adaptive gradient methods with dynamic bound of learning rate, ICLR 2019, arXiv:1902.09843")
+                .follows("Luolc/AdaBound@2e928c3 adabound/adabound.py"))
                 .moments()
                 .build();
     }

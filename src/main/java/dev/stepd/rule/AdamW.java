@@ -16,6 +16,7 @@ final class AdamW implements Rule {
     public Spec spec() {
         return Spec.of("adamw", "Adam with decoupled weight decay",
                         "Loshchilov, Hutter: Decoupled weight decay regularization, 2017, arXiv:1711.05101")
+                .follows("torch 2.13.0 torch.optim.AdamW")
                 .lr(1e-3)
                 .betas(0.9, 0.999)
                 .eps(1e-8)

@@ -17,6 +17,7 @@ final class Asgd implements Rule {
     public Spec spec() {
         return Spec.of("asgd", "Averaged stochastic gradient descent",
                         "Polyak, Juditsky: Acceleration of stochastic approximation by averaging, SIAM J. Control Optim. 1992")
+                .follows("torch 2.13.0 torch.optim.ASGD")
                 .lr(0.01)
                 .real("lambd", 1e-4, Hyperparameter.Range.NON_NEGATIVE, "decay of the parameter and, with alpha, of the rate")
                 .real("alpha", 0.75, Hyperparameter.Range.NON_NEGATIVE, "power the rate falls with")

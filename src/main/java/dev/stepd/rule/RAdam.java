@@ -17,6 +17,7 @@ final class RAdam implements Rule {
     public Spec spec() {
         return Spec.of("radam", "Rectified Adam",
                         "Liu, Jiang, He, Chen, Liu, Gao, Han: On the variance of the adaptive learning rate and beyond, 2019, arXiv:1908.03265")
+                .follows("torch 2.13.0 torch.optim.RAdam")
                 .lr(1e-3)
                 .betas(0.9, 0.999)
                 .eps(1e-8)

@@ -19,6 +19,7 @@ final class Rprop implements Rule {
     public Spec spec() {
         return Spec.of("rprop", "Resilient propagation",
                         "Riedmiller, Braun: A direct adaptive method for faster backpropagation learning: the RPROP algorithm, ICNN 1993")
+                .follows("torch 2.13.0 torch.optim.Rprop")
                 .lr(0.01)
                 .real("eta_minus", 0.5, Hyperparameter.Range.DECAY, "what a step size shrinks by where the sign turns")
                 .real("eta_plus", 1.2, GROWTH, "what a step size grows by where the sign stays")

@@ -12,6 +12,9 @@ import java.util.Set;
 
 /// What the catalogue knows of an optimizer besides its step.
 ///
+/// @param paper authors, title, year, and where to find it
+/// @param reference whose implementation the step follows where sources differ: repository@commit and file, or package
+///     and version; or that it is the paper's own formulation
 /// @param slots every slot a configuration may use; a session keeps those its program reads or writes. Where lists decide how
 ///     many there are, those of the default lists ([Rule#slots])
 /// @param shared the numbers that groups may not differ in
@@ -19,6 +22,7 @@ public record Spec(
         String name,
         String title,
         String paper,
+        String reference,
         List<Hyperparameter> hyperparameters,
         List<SlotSpec> slots,
         Set<String> shared) {
@@ -66,11 +70,18 @@ public record Spec(
         private final List<Hyperparameter> hyperparameters = new ArrayList<>();
         private final List<SlotSpec> slots = new ArrayList<>();
         private final Set<String> shared = new HashSet<>();
+        private String reference = "";
 
         private Builder(String name, String title, String paper) {
             this.name = name;
             this.title = title;
             this.paper = paper;
+        }
+
+        /// Whose implementation the step follows; every rule says so.
+        Builder follows(String reference) {
+            this.reference = reference;
+            return this;
         }
 
         /// The learning rate.
@@ -180,8 +191,12 @@ public record Spec(
             return this;
         }
 
+        /// @throws IllegalStateException where nothing says whose formulation the rule follows
         Spec build() {
-            return new Spec(name, title, paper, hyperparameters, slots, shared);
+            if (reference.isBlank()) {
+                throw new IllegalStateException(name + " does not say what it follows");
+            }
+            return new Spec(name, title, paper, reference, hyperparameters, slots, shared);
         }
     }
 }
