@@ -17,7 +17,9 @@ import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 
 /// A session's optimizer as programs, before any memory or device.
 public final class Recipe {
@@ -38,8 +40,9 @@ public final class Recipe {
     }
 
     static Recipe of(Engine.Blueprint blueprint) {
-        var settings = Settings.read(blueprint.optimizer(), blueprint.groups(), blueprint.schedule());
-        return new Recipe(settings, Clip.read(blueprint.clip()));
+        var composition = blueprint.composition();
+        var settings = Settings.read(composition, blueprint.groups(), blueprint.schedule());
+        return new Recipe(settings, Clip.read(composition.clip()));
     }
 
     public Settings settings() {
@@ -75,9 +78,17 @@ public final class Recipe {
         return readsParameters;
     }
 
-    /// The slots this configuration keeps, in the order the rule names them.
+    /// The averages of the parameters that this configuration keeps, by name.
+    Map<String, Plan> averages() {
+        var plans = new LinkedHashMap<String, Plan>();
+        OptimizerProgram.averages(settings, ELEMENT).forEach((name, program) ->
+                plans.put(name, Planner.plan(Rewrites.expand(ChooseByHost.undecided(program)))));
+        return plans;
+    }
+
+    /// The slots this configuration keeps, in the order its parts name them.
     List<Spec.SlotSpec> slots() {
-        return settings.rule().slots(settings).stream().filter(slot -> uses(slot.name())).toList();
+        return settings.slots().stream().filter(slot -> uses(slot.name())).toList();
     }
 
     private boolean uses(String slot) {

@@ -14,6 +14,8 @@ import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
 
 /// The optimizer of one session bound to a device: its parameters, slots, counters, and the step over them.
 ///
@@ -98,6 +100,7 @@ public final class Stepper implements AutoCloseable {
         variants.close();
         recipe = changed;
         nonFinite = policy;
+        hyper = new double[changed.settings().numberNames().size()];
         variants = variants(changed);
     }
 
@@ -161,6 +164,29 @@ public final class Stepper implements AutoCloseable {
     /// The parameter of each tensor in layout order; end to end they are one flat array.
     public List<Part> parameters() {
         return arrays.parameters();
+    }
+
+    /// The names of the averages of the parameters that [#average] yields.
+    public Set<String> averages() {
+        return recipe.averages().keySet();
+    }
+
+    /// Writes an average of the parameters as the last step left it.
+    ///
+    /// @param into f32, `layout().elementCount()` elements in layout order with 64 bytes of slack
+    public void average(String name, MemorySegment into) {
+        var everything = new BitSet();
+        everything.set(0, tensorSteps.length);
+        var all = cut(everything);
+        var plan = Objects.requireNonNull(recipe.averages().get(name));
+        try (var variant = new Variant(plan, recipe.settings().numberNames(), device, domain, arrays.segments())) {
+            for (var span : all.spans()) {
+                int group = layout.places().get(span.from()).group();
+                recipe.settings().values(group, Math.max(1, step), hyper);
+                variant.prepare(span, hyper, tensorSteps[span.from()], step);
+            }
+            variant.run(all, into);
+        }
     }
 
     /// Every slot of every tensor, in layout order and then the rule's slot order. Writable: an import fills them.

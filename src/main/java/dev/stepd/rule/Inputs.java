@@ -1,5 +1,6 @@
 package dev.stepd.rule;
 
+import dev.stepd.error.ServiceException;
 import dev.stepd.expr.BinaryOp;
 import dev.stepd.expr.Buffer;
 import dev.stepd.expr.CompareOp;
@@ -14,25 +15,28 @@ import java.util.List;
 /// What a rule writes its step with: the values before the step, the settings, and the vocabulary of papers.
 public final class Inputs {
     static final String MAXIMIZE = "maximize";
+    static final String RATE = "lr";
 
-    private final Spec spec;
+    private final Part part;
     private final Settings settings;
     private final Type element;
-    private final Expr grad;
+    private final Inner.Terms terms;
+    /// Whether the update that wrappers change has passed by.
+    private boolean updated;
 
+    /// @param part whose hyperparameters and slots are meant
     /// @param element what elements are computed in; state that is kept for each element is stored so too
-    /// @param grad the gradient as clipping leaves it
-    Inputs(Spec spec, Settings settings, Type element, Expr grad) {
-        this.spec = spec;
+    Inputs(Part part, Settings settings, Type element, Inner.Terms terms) {
+        this.part = part;
         this.settings = settings;
         this.element = element;
-        this.grad = grad;
+        this.terms = terms;
     }
 
     /// The gradient, negated when the session maximizes.
     Expr grad() {
-        boolean maximizes = spec.hyperparameter(MAXIMIZE).isPresent() && flag(MAXIMIZE);
-        return maximizes ? grad.negate() : grad;
+        boolean maximizes = part.spec().hyperparameter(MAXIMIZE).isPresent() && flag(MAXIMIZE);
+        return maximizes ? terms.grad().negate() : terms.grad();
     }
 
     /// The gradient with coupled weight decay (L2): `g + weight_decay * p`.
@@ -47,12 +51,19 @@ public final class Inputs {
 
     /// Decoupled weight decay at another rate than `lr`: `step - rate * weight_decay * p`.
     Expr decoupledDecay(Expr step, Expr rate) {
-        return on("weight_decay") ? step.minus(rate.times(hyper("weight_decay")).times(param())) : step;
+        var update = updated(step);
+        return on("weight_decay") ? update.minus(rate.times(hyper("weight_decay")).times(param())) : update;
     }
 
     /// A step after which what results shrinks by `share`: `(p + step) * (1 - share) - p`.
     Expr decayedAfter(Expr step, Expr share) {
-        return step.times(one().minus(share)).minus(share.times(param()));
+        return updated(step).times(one().minus(share)).minus(share.times(param()));
+    }
+
+    /// The update as wrappers leave it: once for each step, where decay joins or else where the parameter moves.
+    private Expr updated(Expr update) {
+        updated = true;
+        return terms.update().apply(update, grad());
     }
 
     Expr param() {
@@ -86,8 +97,10 @@ public final class Inputs {
 
     /// A number that may change with group and step.
     Expr hyper(String name) {
-        expect(spec.hyperparameter(name).orElse(null) instanceof Hyperparameter.Real, name);
-        return new Expr.Hyper(name, spec.shared().contains(name) ? Scope.SESSION : Scope.TENSOR);
+        expect(part.spec().hyperparameter(name).orElse(null) instanceof Hyperparameter.Real, name);
+        boolean shared = !part.isOptimizer() || part.spec().shared().contains(name);
+        var number = new Expr.Hyper(part.qualified(name), shared ? Scope.SESSION : Scope.TENSOR);
+        return part.isOptimizer() && name.equals(RATE) ? terms.rate().apply(number) : number;
     }
 
     /// The numbers of a list.
@@ -97,34 +110,48 @@ public final class Inputs {
 
     /// A number as it is set, before any schedule moves it.
     Expr unscheduled(String name) {
-        expect(spec.hyperparameter(name).orElse(null) instanceof Hyperparameter.Real, name);
-        return new Expr.Hyper(Settings.UNSCHEDULED + name);
+        expect(part.spec().hyperparameter(name).orElse(null) instanceof Hyperparameter.Real, name);
+        return new Expr.Hyper(Settings.UNSCHEDULED + part.qualified(name));
     }
 
     /// Whether a number is anything but 0 in some group or at some step; if not, what it multiplies can be left out.
     boolean on(String name) {
-        return settings.on(name);
+        return settings.on(part.qualified(name));
     }
 
     boolean flag(String name) {
-        return settings.flag(name);
+        return settings.flag(part.qualified(name));
     }
 
     /// Whether a choice was made for `value`.
     boolean chosen(String name, String value) {
-        return settings.choice(name).equals(value);
+        return settings.choice(part.qualified(name)).equals(value);
+    }
+
+    int count(String name) {
+        return settings.count(part.qualified(name));
+    }
+
+    /// A refusal of one hyperparameter's value.
+    ServiceException invalid(String name, Object value, String expected) {
+        return part.invalid(name, value, expected);
     }
 
     /// A slot as it was before the step.
     Slot slot(String name) {
-        var slot = settings.rule().slots(settings).stream().filter(s -> s.name().equals(name)).findFirst().orElseThrow();
+        var slot = settings.slots(part).stream().filter(s -> s.name().equals(name)).findFirst().orElseThrow();
         var storage = slot.scope().isElement() ? element : slot.storage();
         return new Slot(new Buffer(Buffer.Kind.SLOT, name, slot.scope(), storage));
     }
 
     /// `delta <- value`: the parameter moves by exactly this.
     Assignment delta(Expr value) {
-        return new Assignment(delta(element), value.as(element));
+        return new Assignment(delta(element), (updated ? value : updated(value)).as(element));
+    }
+
+    /// The parameter after a step, bit for bit.
+    Expr after(Move move) {
+        return param().plus(move.delta().value());
     }
 
     /// State of an optimizer.

@@ -8,6 +8,7 @@ import dev.stepd.expr.Printer;
 import dev.stepd.expr.rewrite.ChooseByHost;
 import dev.stepd.expr.rewrite.Rewrites;
 import dev.stepd.rule.Clip;
+import dev.stepd.rule.Composition;
 import dev.stepd.rule.Settings;
 import java.io.PrintStream;
 import java.util.LinkedHashMap;
@@ -36,7 +37,8 @@ final class Explain {
             throw new UsageException("explain takes an optimizer, settings as name=value, and --interpreted or --cpu");
         }
         try {
-            var recipe = new Recipe(Settings.read(optimizer(words), List.of(), null), new Clip.None());
+            var composition = Composition.of(optimizer(words)).expanded();
+            var recipe = new Recipe(Settings.read(composition, List.of(), null), Clip.read(composition.clip()));
             new Explain(recipe, out).print(flags);
         } catch (ServiceException e) {
             throw new UsageException(e.getMessage());

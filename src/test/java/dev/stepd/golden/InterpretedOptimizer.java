@@ -9,6 +9,7 @@ import dev.stepd.expr.Scope;
 import dev.stepd.expr.Type;
 import dev.stepd.expr.rewrite.Rewrite;
 import dev.stepd.rule.Clip;
+import dev.stepd.rule.Composition;
 import dev.stepd.rule.Inputs;
 import dev.stepd.rule.OptimizerProgram;
 import dev.stepd.rule.Settings;
@@ -19,9 +20,11 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /// An optimizer as the interpreter runs it over a golden file's tensors: no stages, no kernels, no engine.
 final class InterpretedOptimizer {
+    private final List<String> names;
     private final List<List<Long>> shapes;
     private final Settings settings;
     private final Type element;
@@ -34,16 +37,19 @@ final class InterpretedOptimizer {
     /// @param change what becomes of the program before it runs
     InterpretedOptimizer(GoldenFile file, Type element, Rewrite change) {
         this.shapes = List.copyOf(file.tensors().values());
-        this.settings = Settings.read(file.description(), List.of(), null);
+        this.names = List.copyOf(file.tensors().keySet());
+        var composition = Composition.of(file.description()).expanded();
+        this.settings = Settings.read(composition, List.of(), null);
         this.element = element;
-        this.program = change.apply(OptimizerProgram.step(settings, new Clip.None(), element, true));
+        this.program = change.apply(OptimizerProgram.step(settings, Clip.read(composition.clip()), element, true));
         this.hyper = new double[settings.numberNames().size()];
-        for (var buffer : List.of(Inputs.grad(element), Inputs.delta(element), Inputs.param(element))) {
+        for (var buffer : List.of(Inputs.grad(element), Inputs.delta(element), Inputs.param(element),
+                Clip.GRAD_NORM, OptimizerProgram.GRAD_SQUARES)) {
             arrays.put(buffer, new long[count(buffer)]);
         }
         fill(Inputs.param(element), file.tensors().keySet().stream().map(n -> file.get("param/" + n + "/0")).toList());
         settings.values(0, 1, hyper);
-        for (var slot : settings.rule().slots(settings)) {
+        for (var slot : settings.slots()) {
             arrays.put(buffer(slot), initial(slot));
         }
     }
@@ -94,8 +100,12 @@ final class InterpretedOptimizer {
         fill(Inputs.grad(element), gradients);
         steps++;
         settings.values(0, steps, hyper);
-        Interpreter.run(
-                program, extents(steps), (name, _) -> hyper[settings.numberNames().indexOf(name)], arrays);
+        run(OptimizerProgram.measure(element));
+        run(program);
+    }
+
+    private void run(Program what) {
+        Interpreter.run(what, extents(steps), (name, _) -> hyper[settings.numberNames().indexOf(name)], arrays);
     }
 
     /// The parameter of a tensor.
@@ -105,12 +115,52 @@ final class InterpretedOptimizer {
 
     /// A slot of a tensor, or of the session for what there is once.
     double[] slot(String name, int tensor) {
-        var spec = settings.rule().slots(settings).stream().filter(s -> s.name().equals(name)).findFirst().orElseThrow();
+        var spec = settings.slots().stream().filter(s -> s.name().equals(name)).findFirst().orElseThrow();
         return part(buffer(spec), tensor);
     }
 
-    boolean hasSlot(String name) {
-        return settings.rule().slots(settings).stream().anyMatch(s -> s.name().equals(name));
+    /// What the optimizer keeps, rounded to f32.
+    States states() {
+        return new States() {
+            @Override
+            public Optional<float[]> slot(String name, String tensor) {
+                return settings.slots().stream()
+                        .filter(s -> s.name().equals(name) && s.scope().equals(Scope.SESSION) == tensor.isEmpty())
+                        .findFirst()
+                        .map(s -> rounded(part(buffer(s), Math.max(0, names.indexOf(tensor)))));
+            }
+
+            @Override
+            public Optional<float[]> average(String name, String tensor) {
+                var delta = arrays.get(Inputs.delta(element)).clone();
+                try {
+                    return Optional.ofNullable(OptimizerProgram.averages(settings, element).get(name)).map(program -> {
+                        run(program);
+                        return delta(tensor);
+                    });
+                } finally {
+                    arrays.put(Inputs.delta(element), delta);
+                }
+            }
+
+            @Override
+            public float[] delta(String tensor) {
+                return rounded(part(Inputs.delta(element), names.indexOf(tensor)));
+            }
+
+            @Override
+            public double gradNorm() {
+                return Double.longBitsToDouble(arrays.get(Clip.GRAD_NORM)[0]);
+            }
+        };
+    }
+
+    static float[] rounded(double[] values) {
+        var rounded = new float[values.length];
+        for (int i = 0; i < rounded.length; i++) {
+            rounded[i] = (float) values[i];
+        }
+        return rounded;
     }
 
     private double[] part(Buffer buffer, int tensor) {
