@@ -4,6 +4,7 @@ import dev.stepd.device.Device;
 import dev.stepd.device.Memory;
 import dev.stepd.error.ErrorCode;
 import dev.stepd.error.ServiceException;
+import dev.stepd.rule.Composition;
 import dev.stepd.tensor.TensorSpec;
 import java.util.List;
 import java.util.Map;
@@ -13,21 +14,33 @@ import org.jspecify.annotations.Nullable;
 public final class Engine implements AutoCloseable {
     /// What to build, with everything as JSON came: this package resolves and checks it.
     ///
-    /// @param optimizer `{"name": "adamw", "lr": 0.001, ...}`
+    /// @param composition the optimizer and what is around it; presets are expanded
     /// @param groups `[{"match": "*.bias", "weight_decay": 0.0}]`
     /// @param schedule `{"name": "cosine", ...}`, an array of such objects with a `hyperparameter` each, or null for none
-    /// @param clip `{"global_norm": 1.0}` or null for none
     /// @param nonFinite what to do with a gradient that holds NaN or infinity
     public record Blueprint(
             List<TensorSpec> tensors,
-            Map<String, Object> optimizer,
+            Composition composition,
             List<Map<String, Object>> groups,
             @Nullable Object schedule,
-            @Nullable Map<String, Object> clip,
             NonFinite nonFinite) {
         public Blueprint {
             tensors = List.copyOf(tensors);
+            composition = composition.expanded();
             groups = List.copyOf(groups);
+        }
+
+        /// An optimizer with nothing but clipping around it.
+        ///
+        /// @param clip `{"global_norm": 1.0}` or null for none
+        public Blueprint(
+                List<TensorSpec> tensors,
+                Map<String, Object> optimizer,
+                List<Map<String, Object>> groups,
+                @Nullable Object schedule,
+                @Nullable Map<String, Object> clip,
+                NonFinite nonFinite) {
+            this(tensors, new Composition(optimizer, List.of(), null, clip, null), groups, schedule, nonFinite);
         }
     }
 
@@ -68,9 +81,12 @@ public final class Engine implements AutoCloseable {
         stepper.reconfigure(changed, blueprint.nonFinite());
     }
 
-    /// The optimizer of a blueprint with every hyperparameter resolved, as the session shows it.
-    public Map<String, @Nullable Object> resolved(Blueprint blueprint) {
-        return Optimizer.of(blueprint).settings().resolved();
+    /// What a blueprint's optimizer is composed of with every hyperparameter resolved, as the session shows it.
+    public Composition resolved(Blueprint blueprint) {
+        var settings = Optimizer.of(blueprint).settings();
+        var composition = blueprint.composition();
+        return new Composition(settings.resolved(), settings.resolvedWrap(), settings.resolvedAverage(),
+                composition.clip(), composition.state());
     }
 
     /// A hash of the programs behind a blueprint: snapshots carry it, and a restore under another program is refused.

@@ -18,8 +18,9 @@ import java.util.List;
 /// @param recipes in the layout's order of kinds
 record Optimizer(Settings settings, Layout layout, List<Recipe> recipes) {
     static Optimizer of(Engine.Blueprint blueprint) {
-        var settings = Settings.read(blueprint.optimizer(), blueprint.groups(), blueprint.schedule());
-        var clip = Clip.read(blueprint.clip());
+        var composition = blueprint.composition();
+        var settings = Settings.read(composition, blueprint.groups(), blueprint.schedule());
+        var clip = Clip.read(composition.clip());
         var layout = layout(settings, blueprint.tensors());
         return new Optimizer(
                 settings, layout, layout.kinds().stream().map(kind -> new Recipe(settings, clip, kind)).toList());

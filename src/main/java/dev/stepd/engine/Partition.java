@@ -8,6 +8,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.function.IntFunction;
 
 /// The tensors of one kind: what is kept of them, and the programs that move it. Owns both.
@@ -62,6 +63,11 @@ final class Partition implements AutoCloseable {
 
     StateArrays arrays() {
         return arrays;
+    }
+
+    /// What writes an average of the parameters where deltas go.
+    Variant average(String name) {
+        return variants.of(Objects.requireNonNull(recipe.averages().get(name)));
     }
 
     Variants variants() {

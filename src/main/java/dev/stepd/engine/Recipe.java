@@ -14,7 +14,9 @@ import dev.stepd.rule.OptimizerProgram;
 import dev.stepd.rule.Settings;
 import dev.stepd.rule.Spec;
 import dev.stepd.tensor.DType;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 
 /// A session's optimizer as programs for the tensors of one kind, before any memory or device.
@@ -88,9 +90,17 @@ public final class Recipe {
         return readsParameters;
     }
 
-    /// The slots this configuration keeps, in the order the rule names them.
+    /// The averages of the parameters that this configuration keeps, by name.
+    Map<String, Plan> averages() {
+        var plans = new LinkedHashMap<String, Plan>();
+        OptimizerProgram.averages(settings, kind.view(), ELEMENT).forEach((name, program) ->
+                plans.put(name, Planner.plan(Rewrites.expand(ChooseByHost.undecided(program)))));
+        return plans;
+    }
+
+    /// The slots this configuration keeps, in the order its parts name them.
     List<Spec.SlotSpec> slots() {
-        return settings.rule().slots(settings, kind.view()).stream().filter(slot -> uses(slot.name())).toList();
+        return settings.slots(kind.view()).stream().filter(slot -> uses(slot.name())).toList();
     }
 
     private boolean uses(String slot) {

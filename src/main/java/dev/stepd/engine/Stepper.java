@@ -13,6 +13,7 @@ import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -46,7 +47,7 @@ public final class Stepper implements AutoCloseable {
     private final List<Partition> partitions = new ArrayList<>();
     private final long[] tensorSteps;
     private final BitSet lastPresent = new BitSet();
-    private final double[] hyper;
+    private double[] hyper;
     private Optimizer optimizer;
     private Engine.NonFinite nonFinite;
     private boolean needsParameters;
@@ -122,6 +123,7 @@ public final class Stepper implements AutoCloseable {
         optimizer = changed;
         needsParameters = changed.needsParameters();
         nonFinite = policy;
+        hyper = new double[changed.settings().numberNames().size()];
         rebuild();
     }
 
@@ -195,6 +197,30 @@ public final class Stepper implements AutoCloseable {
     /// The parameter of each tensor in layout order; end to end they are one flat array.
     public List<Part> parameters() {
         return partitions.stream().flatMap(partition -> partition.arrays().parameters().stream()).toList();
+    }
+
+    /// The names of the averages of the parameters that [#average] yields.
+    public Set<String> averages() {
+        return optimizer.recipes().getFirst().averages().keySet();
+    }
+
+    /// Writes an average of the parameters as the last step left it.
+    ///
+    /// @param into f32, `layout().elementCount()` elements in layout order with 64 bytes of slack
+    public void average(String name, MemorySegment into) {
+        var everything = new BitSet();
+        everything.set(0, tensorSteps.length);
+        for (var partition : partitions) {
+            try (var variant = partition.average(name)) {
+                var all = cut(everything, partition.position(0), partition.position(partition.size()));
+                for (var span : all.spans()) {
+                    int first = partition.position(span.from());
+                    optimizer.settings().values(layout.places().get(first).group(), Math.max(1, step), hyper);
+                    variant.prepare(span, hyper, tensorSteps[first], step);
+                }
+                variant.run(all, into);
+            }
+        }
     }
 
     /// Every slot of every tensor, in layout order and then the rule's slot order; last what the session has once.

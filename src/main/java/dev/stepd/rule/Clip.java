@@ -45,7 +45,7 @@ public sealed interface Clip {
     /// Reads the session's `clip` object.
     ///
     /// @throws dev.stepd.error.ServiceException `UNKNOWN_NAME` or `INVALID_VALUE`
-    static Clip read(@Nullable Map<String, Object> clip) {
+    static Clip read(@Nullable Map<String, @Nullable Object> clip) {
         if (clip == null) {
             return new None();
         }

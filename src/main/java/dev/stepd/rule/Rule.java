@@ -1,8 +1,10 @@
 package dev.stepd.rule;
 
+import dev.stepd.expr.Expr;
 import dev.stepd.expr.Program;
 import dev.stepd.tensor.TensorSpec;
 import java.util.List;
+import java.util.Optional;
 
 /// The definition of an optimizer: what it is called and takes, and what one step does.
 ///
@@ -30,6 +32,17 @@ public interface Rule {
     /// Every slot that tensors of a kind may use in a session with these settings.
     default List<Spec.SlotSpec> slots(Settings settings, String kind) {
         return spec().slots();
+    }
+
+    /// The rate a step is taken at, for what weighs steps by it.
+    default Expr effectiveRate(Inputs in) {
+        return in.hyper(Inputs.RATE);
+    }
+
+    /// The parameters to evaluate a model with, where the optimizer keeps an average of those it trains; clients ask for
+    /// them by its name. Reads what a step has left.
+    default Optional<Expr> average(Inputs in) {
+        return Optional.empty();
     }
 
     /// The assignments of one step: the delta of the parameter and the new values of slots, all from the values before.

@@ -130,6 +130,14 @@ public record Spec(
             return this;
         }
 
+        /// Some hyperparameters of another.
+        Builder like(Spec other, String... names) {
+            for (var name : names) {
+                hyperparameters.add(other.hyperparameter(name).orElseThrow());
+            }
+            return this;
+        }
+
         /// The learning rate.
         Builder lr(double initial) {
             return real("lr", initial, Hyperparameter.Range.NON_NEGATIVE, "learning rate");
@@ -204,6 +212,12 @@ public record Spec(
         /// A list of numbers, as many as the user gives.
         Builder numbers(String name, List<Double> initial, Hyperparameter.Range range, int maxLength, String meaning) {
             hyperparameters.add(new Hyperparameter.Numbers(name, meaning, initial, range, maxLength));
+            return this;
+        }
+
+        /// A whole number that decides what the program is.
+        Builder count(String name, int initial, int min, int max, String meaning) {
+            hyperparameters.add(new Hyperparameter.Count(name, meaning, initial, min, max));
             return this;
         }
 

@@ -52,6 +52,12 @@ final class CatalogueListing {
                 putRange(json, list.range());
                 json.put("max_length", list.maxLength());
             }
+            case Hyperparameter.Count count -> {
+                json.put("type", "integer");
+                json.put("default", count.initial());
+                json.put("min", count.min());
+                json.put("max", count.max());
+            }
             case Hyperparameter.Flag flag -> {
                 json.put("type", "boolean");
                 json.put("default", flag.initial());

@@ -8,6 +8,7 @@ import dev.stepd.expr.Printer;
 import dev.stepd.expr.rewrite.ChooseByHost;
 import dev.stepd.expr.rewrite.Rewrites;
 import dev.stepd.rule.Clip;
+import dev.stepd.rule.Composition;
 import dev.stepd.rule.Settings;
 import java.io.PrintStream;
 import java.util.LinkedHashMap;
@@ -36,8 +37,9 @@ final class Explain {
             throw new UsageException("explain takes an optimizer, settings as name=value, and --interpreted or --cpu");
         }
         try {
-            var settings = Settings.read(optimizer(words), List.of(), null);
-            for (var recipe : Recipe.each(settings, new Clip.None())) {
+            var composition = Composition.of(optimizer(words)).expanded();
+            var settings = Settings.read(composition, List.of(), null);
+            for (var recipe : Recipe.each(settings, Clip.read(composition.clip()))) {
                 new Explain(recipe, out).print(flags);
             }
         } catch (ServiceException e) {

@@ -23,7 +23,7 @@ class ExtraInputsTest {
         var description = Map.<String, Object>of("name", optimizer);
         var plain = Training.blueprint(TENSORS, description, List.of(), null, null);
         return new Training(new CpuDevice(1L << 24, 2), TENSORS, new Engine.Blueprint(
-                plain.tensors(), plain.optimizer(), plain.groups(), plain.schedule(), plain.clip(), policy));
+                plain.tensors(), plain.composition(), plain.groups(), plain.schedule(), policy));
     }
 
     private static long at(Training training, String tensor) {

@@ -19,7 +19,7 @@ class StepperTest {
     private static Training training(Engine.NonFinite policy) {
         var plain = Training.blueprint(TENSORS, ADAMW, List.of(), null, null);
         return new Training(new CpuDevice(1L << 26, 2), TENSORS, new Engine.Blueprint(
-                plain.tensors(), plain.optimizer(), plain.groups(), plain.schedule(), plain.clip(), policy));
+                plain.tensors(), plain.composition(), plain.groups(), plain.schedule(), policy));
     }
 
     private static void poison(Training training, String tensor, float value) {

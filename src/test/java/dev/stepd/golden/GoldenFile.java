@@ -3,6 +3,9 @@ package dev.stepd.golden;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.stepd.engine.Stepper;
+import dev.stepd.rule.Catalogue;
+import dev.stepd.rule.Preset;
+import dev.stepd.rule.Rule;
 import dev.stepd.rule.Spec;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -54,6 +57,22 @@ public record GoldenFile(String optimizer, String config, JsonNode header, ByteB
                 throw new UncheckedIOException(e);
             }
         });
+    }
+
+    /// Every file of every name the catalogue has, presets included.
+    public static Stream<GoldenFile> ofCatalogue() {
+        return of(names());
+    }
+
+    /// The first file of every name the catalogue has.
+    public static Stream<GoldenFile> firstOfEach() {
+        return names().stream().map(name -> of(List.of(name)).findFirst().orElseThrow());
+    }
+
+    private static List<String> names() {
+        return Stream.concat(Catalogue.rules().stream().map(Rule::spec), Catalogue.presets().stream().map(Preset::spec))
+                .map(Spec::name)
+                .toList();
     }
 
     private static GoldenFile read(Path file) {

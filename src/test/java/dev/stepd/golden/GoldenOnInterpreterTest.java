@@ -7,7 +7,6 @@ import dev.stepd.engine.Engine;
 import dev.stepd.engine.Stepper;
 import dev.stepd.expr.Type;
 import dev.stepd.expr.rewrite.Rewrites;
-import dev.stepd.rule.Catalogue;
 import dev.stepd.tensor.DType;
 import dev.stepd.tensor.Part;
 import dev.stepd.tensor.Shape;
@@ -26,7 +25,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 /// The engine gives the interpreter's f32 bits at every step.
 class GoldenOnInterpreterTest {
     static Stream<GoldenFile> files() {
-        return GoldenFile.of(Catalogue.rules().stream().map(rule -> rule.spec().name()).toList());
+        return GoldenFile.ofCatalogue();
     }
 
     @ParameterizedTest
@@ -47,24 +46,10 @@ class GoldenOnInterpreterTest {
         for (int t = 1; t <= file.steps(); t++) {
             optimizer.step(file, t);
             for (int tensor = 0; tensor < names.size(); tensor++) {
-                Closeness.checkParameter(file, names.get(tensor), t, rounded(optimizer.parameter(tensor)));
+                Closeness.checkParameter(file, names.get(tensor), t, InterpretedOptimizer.rounded(optimizer.parameter(tensor)));
             }
-            for (var key : file.states(t)) {
-                var parts = key.split("/");
-                if (optimizer.hasSlot(parts[1])) {
-                    var mine = optimizer.slot(parts[1], Math.max(0, names.indexOf(parts[2])));
-                    Closeness.checkState(file, key, rounded(mine));
-                }
-            }
+            optimizer.states().check(file, t);
         }
-    }
-
-    private static float[] rounded(double[] values) {
-        var rounded = new float[values.length];
-        for (int i = 0; i < rounded.length; i++) {
-            rounded[i] = (float) values[i];
-        }
-        return rounded;
     }
 
     @ParameterizedTest

@@ -3,13 +3,11 @@ package dev.stepd.golden;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
-import dev.stepd.rule.Catalogue;
 import dev.stepd.server.RunningServer;
 import dev.stepd.server.RunningServer.Call;
 import dev.stepd.server.Tensors;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
@@ -37,7 +35,7 @@ class GoldenOverHttpTest {
 
     /// The first configuration of each optimizer.
     static Stream<GoldenFile> files() {
-        return Catalogue.rules().stream().map(rule -> GoldenFile.of(List.of(rule.spec().name())).findFirst().orElseThrow());
+        return GoldenFile.firstOfEach();
     }
 
     @ParameterizedTest

@@ -5,14 +5,15 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.stepd.device.cpu.CpuDevice;
 import dev.stepd.engine.Engine;
 import dev.stepd.engine.Stepper;
-import dev.stepd.rule.Catalogue;
 import dev.stepd.tensor.DType;
 import dev.stepd.tensor.Shape;
 import dev.stepd.tensor.TensorSpec;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.BitSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -20,7 +21,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 /// Every optimizer replays what its authors' own code did, through the engine on generated kernels.
 class GoldenTest {
     static Stream<GoldenFile> files() {
-        return GoldenFile.of(Catalogue.rules().stream().map(rule -> rule.spec().name()).toList());
+        return GoldenFile.ofCatalogue();
     }
 
     @ParameterizedTest
@@ -34,7 +35,7 @@ class GoldenTest {
                 for (int t = 1; t <= file.steps(); t++) {
                     var given = file.fill(stepper, body.segment(), t);
                     assertThat(stepper.step(body.segment(), present, given)).isEqualTo(Stepper.Outcome.APPLIED);
-                    check(file, stepper, t);
+                    check(file, stepper, t, body.segment());
                 }
             }
         }
@@ -55,39 +56,53 @@ class GoldenTest {
         stepper.parametersLoaded();
     }
 
-    private static void check(GoldenFile file, Stepper stepper, int t) {
+    private static void check(GoldenFile file, Stepper stepper, int t, MemorySegment deltas) {
         for (var part : stepper.parameters()) {
             Closeness.checkParameter(file, part.key(), t, part.data().toArray(ValueLayout.JAVA_FLOAT));
         }
-        int checked = 0;
-        for (var part : stepper.slots()) {
-            var tensor = part.key().substring(0, part.key().indexOf('#'));
-            var state = part.key().substring(part.key().indexOf('#') + 1);
-            var key = "state/" + state + "/" + (tensor.isEmpty() ? "_global" : tensor) + "/" + t;
-            if (file.find(key).isPresent()) {
-                Closeness.checkState(file, key, values(part.dtype(), part.data()));
-                checked++;
+        new Kept(stepper, deltas).check(file, t);
+    }
+
+    /// What a stepper keeps.
+    private record Kept(Stepper stepper, MemorySegment deltas) implements States {
+        @Override
+        public Optional<float[]> slot(String name, String tensor) {
+            return stepper.slots().stream()
+                    .filter(part -> part.key().equals(tensor + "#" + name))
+                    .findFirst()
+                    .map(part -> values(part.dtype(), part.data()));
+        }
+
+        @Override
+        public Optional<float[]> average(String name, String tensor) {
+            if (!stepper.averages().contains(name)) {
+                return Optional.empty();
+            }
+            try (var arena = Arena.ofConfined()) {
+                var flat = arena.allocate(stepper.layout().elementCount() * Float.BYTES + 64, 64);
+                stepper.average(name, flat);
+                return Optional.of(part(flat, tensor));
             }
         }
-        assertThat(checked).as("%s: states compared at step %d", file, t).isEqualTo(expected(file, stepper, t));
-    }
 
-    /// How many states have to be here: all but those that the reference keeps and its configuration never touches.
-    private static long expected(GoldenFile file, Stepper stepper, int t) {
-        return file.states(t).stream().filter(key -> isKept(stepper, key.split("/")[1]) || !isZero(file.get(key))).count();
-    }
-
-    private static boolean isKept(Stepper stepper, String slot) {
-        return stepper.slots().stream().anyMatch(part -> part.key().endsWith("#" + slot));
-    }
-
-    private static boolean isZero(float[] values) {
-        for (float value : values) {
-            if (value != 0) {
-                return false;
-            }
+        @Override
+        public float[] delta(String tensor) {
+            return part(deltas, tensor);
         }
-        return true;
+
+        @Override
+        public double gradNorm() {
+            return stepper.lastGradNorm();
+        }
+
+        private float[] part(MemorySegment flat, String tensor) {
+            return stepper.layout().places().stream()
+                    .filter(place -> place.tensor().name().equals(tensor))
+                    .map(p -> flat.asSlice(p.offset() * Float.BYTES, p.elementCount() * Float.BYTES))
+                    .findFirst()
+                    .orElseThrow()
+                    .toArray(ValueLayout.JAVA_FLOAT);
+        }
     }
 
     private static float[] values(DType dtype, MemorySegment data) {

@@ -9,6 +9,7 @@ import dev.stepd.expr.Scope;
 import dev.stepd.expr.Type;
 import dev.stepd.expr.rewrite.Rewrite;
 import dev.stepd.rule.Clip;
+import dev.stepd.rule.Composition;
 import dev.stepd.rule.Inputs;
 import dev.stepd.rule.OptimizerProgram;
 import dev.stepd.rule.Settings;
@@ -38,19 +39,25 @@ final class InterpretedOptimizer {
     /// @param element what elements are computed and kept in
     /// @param change what becomes of the program before it runs
     InterpretedOptimizer(
-            Settings settings, String kind, List<InterpretedSession.Seen> tensors, Type element, Rewrite change) {
+            Settings settings,
+            Clip clip,
+            String kind,
+            List<InterpretedSession.Seen> tensors,
+            Type element,
+            Rewrite change) {
         this.tensors = List.copyOf(tensors);
         this.settings = settings;
         this.kind = kind;
         this.element = element;
-        this.program = change.apply(OptimizerProgram.step(settings, new Clip.None(), kind, element, true));
+        this.program = change.apply(OptimizerProgram.step(settings, clip, kind, element, true));
         this.hyper = new double[settings.numberNames().size()];
-        for (var buffer : List.of(Inputs.grad(element), Inputs.delta(element), Inputs.param(element))) {
+        for (var buffer : List.of(Inputs.grad(element), Inputs.delta(element), Inputs.param(element),
+                Clip.GRAD_NORM, OptimizerProgram.GRAD_SQUARES)) {
             arrays.put(buffer, new long[count(buffer)]);
         }
         fill(Inputs.param(element), tensors.stream().map(InterpretedSession.Seen::parameter).toList());
         settings.values(0, 1, hyper);
-        for (var slot : settings.rule().slots(settings, kind)) {
+        for (var slot : settings.slots(kind)) {
             arrays.put(buffer(slot), initial(slot));
         }
     }
@@ -111,7 +118,12 @@ final class InterpretedOptimizer {
         }
         steps++;
         settings.values(0, steps, hyper);
-        Interpreter.run(program, extents(steps), (name, _) -> number(name, given), arrays);
+        run(OptimizerProgram.measure(element), given);
+        run(program, given);
+    }
+
+    private void run(Program what, Set<String> given) {
+        Interpreter.run(what, extents(steps), (name, _) -> number(name, given), arrays);
     }
 
     private double number(String name, Set<String> given) {
@@ -128,12 +140,42 @@ final class InterpretedOptimizer {
 
     /// A slot of a tensor, or of the session for what there is once.
     double[] slot(String name, int tensor) {
-        var spec = settings.rule().slots(settings, kind).stream().filter(s -> s.name().equals(name)).findFirst().orElseThrow();
-        return part(buffer(spec), tensor);
+        return slot(name).map(slot -> part(buffer(slot), tensor)).orElseThrow();
     }
 
-    boolean hasSlot(String name) {
-        return settings.rule().slots(settings, kind).stream().anyMatch(s -> s.name().equals(name));
+    /// What there is of a slot: of each tensor, or once.
+    Optional<Spec.SlotSpec> slot(String name) {
+        return settings.slots(kind).stream().filter(s -> s.name().equals(name)).findFirst();
+    }
+
+    /// An average of the parameter of a tensor.
+    Optional<double[]> average(String name, int tensor) {
+        var delta = arrays.get(Inputs.delta(element)).clone();
+        try {
+            return Optional.ofNullable(OptimizerProgram.averages(settings, kind, element).get(name)).map(program -> {
+                run(program, Set.of());
+                return delta(tensor);
+            });
+        } finally {
+            arrays.put(Inputs.delta(element), delta);
+        }
+    }
+
+    /// How a tensor moved in the last step.
+    double[] delta(int tensor) {
+        return part(Inputs.delta(element), tensor);
+    }
+
+    double gradNorm() {
+        return Double.longBitsToDouble(arrays.get(Clip.GRAD_NORM)[0]);
+    }
+
+    static float[] rounded(double[] values) {
+        var rounded = new float[values.length];
+        for (int i = 0; i < rounded.length; i++) {
+            rounded[i] = (float) values[i];
+        }
+        return rounded;
     }
 
     private double[] part(Buffer buffer, int tensor) {

@@ -1,7 +1,10 @@
 package dev.stepd.golden;
 
+import dev.stepd.expr.Scope;
 import dev.stepd.expr.Type;
 import dev.stepd.expr.rewrite.Rewrite;
+import dev.stepd.rule.Clip;
+import dev.stepd.rule.Composition;
 import dev.stepd.rule.Settings;
 import dev.stepd.rule.Spec;
 import dev.stepd.rule.View;
@@ -24,11 +27,15 @@ final class InterpretedSession {
 
     private final LinkedHashMap<String, InterpretedOptimizer> kinds = new LinkedHashMap<>();
     private final List<Place> places = new ArrayList<>();
+    private final List<String> names;
 
     /// @param element what elements are computed and kept in
     /// @param change what becomes of the programs before they run
     InterpretedSession(GoldenFile file, Type element, Rewrite change) {
-        var settings = Settings.read(file.description(), List.of(), null);
+        this.names = List.copyOf(file.tensors().keySet());
+        var composition = Composition.of(file.description()).expanded();
+        var settings = Settings.read(composition, List.of(), null);
+        var clip = Clip.read(composition.clip());
         var specs = new ArrayList<TensorSpec>();
         file.tensors().forEach((name, extents) -> specs.add(new TensorSpec(name, new Shape(extents), DType.F32)));
         var views = settings.rule().views(specs, settings);
@@ -39,7 +46,7 @@ final class InterpretedSession {
             its.add(new Seen(views.get(i), file.get("param/" + specs.get(i).name() + "/0")));
         }
         byKind.forEach((kind, its) ->
-                kinds.put(kind, new InterpretedOptimizer(settings, kind, its, element, change)));
+                kinds.put(kind, new InterpretedOptimizer(settings, clip, kind, its, element, change)));
     }
 
     /// Takes a step of the file, which has to be the next.
@@ -67,8 +74,35 @@ final class InterpretedSession {
         return of(tensor).slot(name, places.get(tensor).index);
     }
 
-    boolean hasSlot(String name) {
-        return kinds.values().iterator().next().hasSlot(name);
+    /// What the optimizer keeps, rounded to f32.
+    States states() {
+        return new States() {
+            @Override
+            public Optional<float[]> slot(String name, String tensor) {
+                return of(at(tensor)).slot(name)
+                        .filter(slot -> slot.scope().equals(Scope.SESSION) == tensor.isEmpty())
+                        .map(_ -> InterpretedOptimizer.rounded(InterpretedSession.this.slot(name, at(tensor))));
+            }
+
+            @Override
+            public Optional<float[]> average(String name, String tensor) {
+                return of(at(tensor)).average(name, places.get(at(tensor)).index).map(InterpretedOptimizer::rounded);
+            }
+
+            @Override
+            public float[] delta(String tensor) {
+                return InterpretedOptimizer.rounded(of(at(tensor)).delta(places.get(at(tensor)).index));
+            }
+
+            @Override
+            public double gradNorm() {
+                return of(0).gradNorm();
+            }
+
+            private int at(String tensor) {
+                return Math.max(0, names.indexOf(tensor));
+            }
+        };
     }
 
     private InterpretedOptimizer of(int tensor) {

@@ -66,6 +66,7 @@ class EveryOptionTest {
                 List.of(real.range().contains(2) ? 2 : 0.5);
             case Hyperparameter.Real real when real.off().isPresent() && real.off().getAsDouble() == 0 -> List.of(0);
             case Hyperparameter.Real _ -> List.of();
+            case Hyperparameter.Count count -> List.of(count.min(), Math.min(count.max(), 3));
             case Hyperparameter.Numbers list ->
                 List.of(List.of(list.range().min()), Collections.nCopies(list.maxLength(), list.initial().getLast()));
         };
