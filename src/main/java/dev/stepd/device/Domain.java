@@ -7,7 +7,8 @@ import java.util.List;
 public record Domain(List<Tensor> tensors, int groups) {
     /// @param rows of the matrix view `[rows, elements / rows]`
     /// @param group the tensor's group; groups follow each other in flat order
-    public record Tensor(long elements, long rows, int group) {
+    /// @param origin elements of the tensors that the session declares before it
+    public record Tensor(long elements, long rows, int group, long origin) {
         public long columns() {
             return rows == 0 ? 0 : elements / rows;
         }

@@ -22,6 +22,18 @@ public record Layout(List<Place> places, long elementCount) {
         places = List.copyOf(places);
     }
 
+    /// How many elements the session declares before each tensor, by declared index: as if there were no groups.
+    long[] origins() {
+        var origins = new long[places.size() + 1];
+        for (var place : places) {
+            origins[place.index() + 1] = place.elementCount();
+        }
+        for (int i = 0; i < places.size(); i++) {
+            origins[i + 1] += origins[i];
+        }
+        return origins;
+    }
+
     /// @param groupOf the group of each tensor, by declared index
     static Layout of(List<TensorSpec> tensors, List<Integer> groupOf) {
         var places = new ArrayList<Place>();

@@ -73,9 +73,10 @@ public final class Stepper implements AutoCloseable {
 
     private static Domain domain(Layout layout, int groups) {
         var tensors = new ArrayList<Domain.Tensor>();
+        var origins = layout.origins();
         for (var place : layout.places()) {
             var shape = place.tensor().shape();
-            tensors.add(new Domain.Tensor(shape.elementCount(), shape.rows(), place.group()));
+            tensors.add(new Domain.Tensor(shape.elementCount(), shape.rows(), place.group(), origins[place.index()]));
         }
         return new Domain(tensors, groups);
     }
