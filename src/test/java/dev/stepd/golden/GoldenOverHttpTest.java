@@ -3,11 +3,13 @@ package dev.stepd.golden;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.stepd.rule.Settings;
 import dev.stepd.server.RunningServer;
 import dev.stepd.server.RunningServer.Call;
 import dev.stepd.server.Tensors;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
@@ -63,7 +65,7 @@ class GoldenOverHttpTest {
     private static byte[] gradients(GoldenFile file, int t) {
         var gradients = new LinkedHashMap<String, float[]>();
         file.tensors().keySet().forEach(name -> gradients.put(name, file.get("grad/" + name + "/" + t)));
-        for (var input : Catalogue.find(file.optimizer()).spec().inputs()) {
+        for (var input : Settings.read(file.description(), List.of(), null).rule().spec().inputs()) {
             var names = input.scope().isElement() ? List.copyOf(file.tensors().keySet()) : List.of("");
             file.input(input, t).ifPresent(values -> {
                 for (int i = 0; i < values.size(); i++) {
