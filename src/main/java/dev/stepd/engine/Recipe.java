@@ -49,6 +49,10 @@ public final class Recipe {
         return settings;
     }
 
+    Clip clip() {
+        return clip;
+    }
+
     /// The step as the rule and the session's settings have it, the host's choices still open.
     public Program step(boolean updatesParameters) {
         return OptimizerProgram.step(settings, clip, ELEMENT, updatesParameters);
