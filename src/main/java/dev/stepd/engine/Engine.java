@@ -61,8 +61,7 @@ public final class Engine implements AutoCloseable {
     ///
     /// @throws ServiceException `UNKNOWN_NAME`, `INVALID_VALUE`, `OUT_OF_MEMORY`
     public Stepper create(Blueprint blueprint) {
-        var recipe = Recipe.of(blueprint);
-        return new Stepper(device, recipe, layout(blueprint, recipe), blueprint.nonFinite());
+        return new Stepper(device, Optimizer.of(blueprint), blueprint.nonFinite());
     }
 
     /// Replaces hyperparameters, schedule or clipping from the next step on; slots and counters stay. The tensors must be the same.
@@ -70,34 +69,29 @@ public final class Engine implements AutoCloseable {
     ///
     /// @throws ServiceException also when the change would need other slots or move tensors between groups
     public void reconfigure(Stepper stepper, Blueprint blueprint) {
-        var recipe = Recipe.of(blueprint);
-        if (!layout(blueprint, recipe).equals(stepper.layout())) {
+        var changed = Optimizer.of(blueprint);
+        if (!changed.layout().equals(stepper.layout())) {
             throw new ServiceException(ErrorCode.CONFLICT,
                     "groups: the change moves tensors to other groups; create a new session for that");
         }
-        if (!recipe.slots().equals(stepper.slotSpecs())) {
+        if (!changed.slots().equals(stepper.optimizer().slots())) {
             throw new ServiceException(ErrorCode.CONFLICT,
                     "optimizer: the change needs other state than this session keeps; create a new session for that");
         }
-        stepper.reconfigure(recipe, blueprint.nonFinite());
+        stepper.reconfigure(changed, blueprint.nonFinite());
     }
 
     /// What a blueprint's optimizer is composed of with every hyperparameter resolved, as the session shows it.
     public Composition resolved(Blueprint blueprint) {
-        var recipe = Recipe.of(blueprint);
-        var settings = recipe.settings();
+        var optimizer = Optimizer.of(blueprint);
+        var settings = optimizer.settings();
         return new Composition(settings.resolved(), settings.resolvedWrap(), settings.resolvedAverage(),
-                recipe.clip().resolved(), blueprint.composition().state());
+                optimizer.clip().resolved(), blueprint.composition().state());
     }
 
     /// A hash of the programs behind a blueprint: snapshots carry it, and a restore under another program is refused.
     public String programHash(Blueprint blueprint) {
-        return Recipe.of(blueprint).hash();
-    }
-
-    private static Layout layout(Blueprint blueprint, Recipe recipe) {
-        var groups = blueprint.tensors().stream().map(t -> recipe.settings().groupOf(t.name())).toList();
-        return Layout.of(blueprint.tensors(), groups);
+        return Optimizer.of(blueprint).hash();
     }
 
     /// The device's memory; session bodies come from it too.

@@ -268,6 +268,39 @@ public sealed interface Expr {
         }
     }
 
+    /// The `rank`-th largest value of a finer scope within each index of `over`: 1 for the largest, equal ones counted one by one.
+    /// NaN is no number and not counted; where there are fewer numbers than `rank`, the result is NaN. A zero comes out
+    /// positive. Tensors without gradient take no part.
+    ///
+    /// @param rank a whole number of at least 1, the same within each index of `over`
+    record Ranked(Scope over, Expr x, Expr rank) implements Expr {
+        public Ranked {
+            require(x.type().isReal() && rank.type() == Type.F64, "the " + rank.type() + "-th of " + x.type());
+            require(over.coarserThan(x.scope()), "ranking of " + x.scope() + " over " + over);
+            require(rank.scope().equals(over) || rank.scope().coarserThan(over), "a rank by " + rank.scope());
+        }
+
+        @Override
+        public Type type() {
+            return Type.F64;
+        }
+
+        @Override
+        public Scope scope() {
+            return over;
+        }
+
+        @Override
+        public List<Expr> operands() {
+            return List.of(x, rank);
+        }
+
+        @Override
+        public Expr with(List<Expr> operands) {
+            return new Ranked(over, operands.get(0), operands.get(1));
+        }
+    }
+
     // What rules are written with.
 
     static Expr constant(double value) {

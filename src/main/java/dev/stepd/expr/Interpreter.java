@@ -14,19 +14,25 @@ import java.util.function.ToDoubleBiFunction;
 public final class Interpreter {
     /// The tensors a program runs over, in the order reductions take them.
     ///
-    /// @param rows rows of the matrix view, at most `elements`
+    /// @param slabs matrices the tensor is seen as, one after the other
+    /// @param rows rows of each, together at most `elements`
     /// @param present whether the tensor has a gradient; without one nothing of it changes or is counted
     /// @param step the number of this step as the tensor counts it
-    public record Extent(int elements, int rows, int group, boolean present, long step) {
+    public record Extent(int elements, int slabs, int rows, int group, boolean present, long step) {
+        /// A tensor seen as one matrix.
+        public Extent(int elements, int rows, int group, boolean present, long step) {
+            this(elements, 1, rows, group, present, step);
+        }
+
         int columns() {
-            return rows == 0 ? 0 : elements / rows;
+            return slabs * rows == 0 ? 0 : elements / (slabs * rows);
         }
 
         int size(Scope scope) {
             return switch (scope.kind()) {
                 case ELEMENT -> elements;
-                case ROW -> rows;
-                case COLUMN -> columns();
+                case ROW -> slabs * rows;
+                case COLUMN -> slabs * columns();
                 case BLOCK -> Math.ceilDiv(elements, scope.size());
                 case TENSOR -> 1;
                 case GROUP, SESSION -> throw new IllegalStateException("no tensor has a part of a " + scope);
@@ -89,7 +95,9 @@ public final class Interpreter {
             return known;
         }
         node.operands().forEach(this::value);
-        var computed = node instanceof Expr.Reduce reduce ? reduce(reduce) : each(node);
+        var computed = node instanceof Expr.Reduce reduce ? reduce(reduce)
+                : node instanceof Expr.Ranked ranked ? rank(ranked)
+                : each(node);
         values.put(node, computed);
         return computed;
     }
@@ -122,7 +130,7 @@ public final class Interpreter {
                 at(condition, node, i) != 0 ? at(then, node, i) : at(otherwise, node, i);
             case Expr.Convert(Type type, Expr x) -> Scalar.convert(x.type(), type, at(x, node, i));
             case Expr.Bits(Expr x) -> Scalar.twin(x.type(), at(x, node, i));
-            case Expr.Reduce _ -> throw new IllegalStateException("a reduction has no single operand value");
+            case Expr.Reduce _, Expr.Ranked _ -> throw new IllegalStateException("of many operand values: " + node);
         };
     }
 
@@ -155,6 +163,24 @@ public final class Interpreter {
         return result;
     }
 
+    private long[] rank(Expr.Ranked node) {
+        var type = node.x().type();
+        var members = members(node.x().scope(), node.over());
+        var result = new long[members.size()];
+        for (int i = 0; i < result.length; i++) {
+            var numbers = members.get(i).stream()
+                    .filter(j -> j >= 0)
+                    .mapToDouble(j -> Scalar.toDouble(type, values.get(node.x())[j]))
+                    .filter(value -> !Double.isNaN(value))
+                    .sorted()
+                    .toArray();
+            double rank = Scalar.toDouble(Type.F64, at(node.rank(), node, i));
+            double ranked = rank > numbers.length ? Double.NaN : numbers[numbers.length - (int) rank] + 0.0;
+            result[i] = Double.doubleToRawLongBits(ranked);
+        }
+        return result;
+    }
+
     /// The indexes of `from` within each index of `over`; -1 stands for those of absent tensors, which keep their place.
     private List<List<Integer>> members(Scope from, Scope over) {
         var members = new ArrayList<List<Integer>>();
@@ -183,7 +209,10 @@ public final class Interpreter {
             case GROUP -> extents.get(tensor).group;
             case TENSOR -> tensor;
             case ROW -> starts(coarse)[tensor] + within / columns;
-            case COLUMN -> starts(coarse)[tensor] + within % columns;
+            case COLUMN -> {
+                int slab = within / (extents.get(tensor).rows * columns);
+                yield starts(coarse)[tensor] + slab * columns + within % columns;
+            }
             case BLOCK -> starts(coarse)[tensor] + within / coarse.size();
             case SESSION, ELEMENT -> throw new IllegalStateException(fine + " within " + coarse);
         };

@@ -79,6 +79,7 @@ public final class Printer {
             case Expr.Convert(Type type, Expr x) -> call(type(type), x);
             case Expr.Bits(Expr x) -> call("bits", x);
             case Expr.Reduce(ReduceOp op, Scope over, Expr x) -> call(op.name() + "[" + over + "]", x);
+            case Expr.Ranked(Scope over, Expr x, Expr rank) -> call("ranked[" + over + "]", x, rank);
         };
     }
 

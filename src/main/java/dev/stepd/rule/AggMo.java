@@ -36,7 +36,7 @@ final class AggMo implements Rule {
     }
 
     @Override
-    public List<Spec.SlotSpec> slots(Settings settings) {
+    public List<Spec.SlotSpec> slots(Settings settings, String kind) {
         var first = spec().slots().getFirst();
         return IntStream.range(0, settings.elements("betas").size()).mapToObj(i -> first.named(buffer(i))).toList();
     }

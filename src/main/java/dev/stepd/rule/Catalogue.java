@@ -58,8 +58,18 @@ public final class Catalogue {
             new LaProp(),
             new Qhm(),
             new QhAdam(),
+            new AdamP(),
+            new Sgdp(),
+            new Scale(),
+            new SubsetNorm(),
+            new Mars(),
+            new Nero(),
             new Padam(),
-            new AggMo());
+            new AggMo(),
+            new SophiaG(),
+            new SophiaH(),
+            new Sania(),
+            new Core());
 
     private static final List<Wrapper> WRAPPERS = List.of(new Lookahead(), new Grokfast(), new Cautious(), new ScheduleFree());
 

@@ -1,11 +1,16 @@
 package dev.stepd.rule;
 
+import dev.stepd.error.ErrorCode;
 import dev.stepd.error.Fields;
+import dev.stepd.error.ServiceException;
 import dev.stepd.expr.Buffer;
 import dev.stepd.expr.Expr;
 import dev.stepd.expr.Scope;
 import dev.stepd.expr.Type;
+import dev.stepd.tensor.TensorSpec;
+import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
@@ -13,6 +18,16 @@ import org.jspecify.annotations.Nullable;
 public sealed interface Clip {
     /// The gradient as clipping leaves it.
     Expr apply(Expr grad);
+
+    /// What it has to know of the gradients of all tensors, whatever their kind, before any of them takes its step.
+    default Optional<Expr> measure(Expr grad) {
+        return Optional.empty();
+    }
+
+    /// Refuses tensors it cannot treat.
+    ///
+    /// @throws dev.stepd.error.ServiceException `INVALID_VALUE`
+    default void check(Settings settings, List<TensorSpec> tensors) {}
 
     /// An object that [#read] makes this of again; null for nothing.
     @Nullable Map<String, @Nullable Object> resolved();
@@ -40,14 +55,17 @@ public sealed interface Clip {
 
         @Override
         public Expr apply(Expr grad) {
-            return grad.times(Inputs.min(Expr.constant(max).over(norm(grad).plus(1e-6)), Inputs.one()));
+            var norm = new Expr.Read(order == 2 ? GRAD_NORM : CLIPPED_NORM);
+            return grad.times(Inputs.min(Expr.constant(max).over(norm.plus(1e-6)), Inputs.one()));
         }
 
-        private Expr norm(Expr grad) {
-            if (order == 2) {
-                return new Expr.Read(GRAD_NORM);
-            }
-            var magnitude = Inputs.abs(grad).as(Type.F64);
+        /// The norm, unless it is the one that every step measures.
+        @Override
+        public Optional<Expr> measure(Expr grad) {
+            return order == 2 ? Optional.empty() : Optional.of(norm(Inputs.abs(grad).as(Type.F64)));
+        }
+
+        private Expr norm(Expr magnitude) {
             if (Double.isInfinite(order)) {
                 return Inputs.largest(Scope.SESSION, magnitude);
             }
@@ -78,7 +96,7 @@ public sealed interface Clip {
         }
     }
 
-    /// Adaptive: the norm of each unit (a row of a matrix view, or a whole tensor of fewer than two dimensions) bounded by a
+    /// Adaptive: the norm of each unit (what lies at one index of the first dimension, or a whole tensor of fewer than two dimensions) bounded by a
     /// share of its parameters' norm.
     ///
     ///     m = factor * max(|p|, eps)        g <- g * m / max(|g|, 1e-6), where |g| >= m
@@ -95,6 +113,20 @@ public sealed interface Clip {
             return grad.times(Expr.select(Inputs.atLeast(norm, bound), clipped, Inputs.one()));
         }
 
+        /// Rows are what the optimizer reads tensors as, units are not.
+        @Override
+        public void check(Settings settings, List<TensorSpec> tensors) {
+            var views = settings.rule().views(tensors, settings);
+            for (int i = 0; i < views.size(); i++) {
+                var unit = View.of(tensors.get(i).shape());
+                if (views.get(i).slabs() != unit.slabs() || views.get(i).rows() != unit.rows()) {
+                    throw new ServiceException(ErrorCode.INVALID_VALUE, "clip.agc is " + factor + ", expected none with "
+                            + settings.rule().spec().name() + ", which reads " + tensors.get(i).name() + " as "
+                            + views.get(i).slabs() + " matrices of " + views.get(i).rows() + " rows");
+                }
+            }
+        }
+
         @Override
         public Map<String, @Nullable Object> resolved() {
             return new TreeMap<>(Map.of("agc", factor, "eps", eps));
@@ -103,6 +135,9 @@ public sealed interface Clip {
 
     /// The Euclidean norm of the gradient over all tensors of the step, which every step computes before anything else.
     Buffer GRAD_NORM = new Buffer(Buffer.Kind.METRIC, "grad_norm", Scope.SESSION, Type.F64);
+
+    /// A norm of another order over all tensors of the step, where clipping asks for one.
+    Buffer CLIPPED_NORM = new Buffer(Buffer.Kind.METRIC, "clipped_norm", Scope.SESSION, Type.F64);
 
     /// How JSON, which has no infinity, names the order of the largest magnitude.
     String INFINITE = "inf";

@@ -110,16 +110,26 @@ public sealed interface Hyperparameter {
     }
 
     /// One of several forms; the same for the whole session.
-    record Choice(String name, String meaning, String initial, List<String> values) implements Hyperparameter {
+    ///
+    /// @param orWhole whether a whole number other than 0 may stand instead, of either sign
+    record Choice(String name, String meaning, String initial, List<String> values, boolean orWhole)
+            implements Hyperparameter {
         public Choice {
             values = List.copyOf(values);
         }
 
         /// The form as it came.
         String read(Fields fields) {
+            if (orWhole && fields.value(name).orElse(null) instanceof Number number) {
+                if (number.doubleValue() == 0 || number.doubleValue() != number.longValue()) {
+                    fields.refuse(name, number, "a whole number other than 0, or one of " + values);
+                }
+                return Long.toString(number.longValue());
+            }
             var given = fields.string(name).orElse(initial);
             if (!values.contains(given)) {
-                fields.refuse(name, "\"" + given + "\"", "one of " + values);
+                fields.refuse(name, "\"" + given + "\"",
+                        "one of " + values + (orWhole ? " or a whole number other than 0" : ""));
             }
             return given;
         }
@@ -137,6 +147,8 @@ public sealed interface Hyperparameter {
         static final Range UNIT = new Range(0, 1, true);
         /// Of a share that neither side may miss.
         static final Range INSIDE = new Range(Double.MIN_VALUE, 1, false);
+        /// Of a factor that never shrinks.
+        static final Range GROWTH = new Range(1, Double.MAX_VALUE, true);
 
         public boolean contains(double value) {
             return value >= min && (maxIncluded ? value <= max : value < max);

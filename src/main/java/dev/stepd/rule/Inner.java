@@ -22,13 +22,15 @@ final class Inner {
     }
 
     private final Settings settings;
+    private final String kind;
     private final Type element;
     /// How many of the session's wrappers are inside.
     private final int wrappers;
     private final Terms terms;
 
-    private Inner(Settings settings, Type element, int wrappers, Terms terms) {
+    private Inner(Settings settings, String kind, Type element, int wrappers, Terms terms) {
         this.settings = settings;
+        this.kind = kind;
         this.element = element;
         this.wrappers = wrappers;
         this.terms = terms;
@@ -36,9 +38,10 @@ final class Inner {
 
     /// Everything a session is composed of.
     ///
+    /// @param kind what the tensors are to the rule
     /// @param grad the gradient as clipping leaves it
-    static Inner all(Settings settings, Type element, Expr grad) {
-        return new Inner(settings, element, settings.around().size(), new Terms(grad));
+    static Inner all(Settings settings, String kind, Type element, Expr grad) {
+        return new Inner(settings, kind, element, settings.around().size(), new Terms(grad));
     }
 
     /// The step of what is inside.
@@ -47,24 +50,24 @@ final class Inner {
             return Move.of(settings.rule().step(optimizer()));
         }
         var outermost = settings.around().get(wrappers - 1);
-        var in = new Inputs(outermost.part(), settings, element, new Terms(terms.grad));
-        return outermost.wrapper().step(in, new Inner(settings, element, wrappers - 1, terms));
+        var in = new Inputs(outermost.part(), settings, kind, element, new Terms(terms.grad));
+        return outermost.wrapper().step(in, new Inner(settings, kind, element, wrappers - 1, terms));
     }
 
     /// With another gradient.
     Inner meeting(Expr grad) {
-        return new Inner(settings, element, wrappers, new Terms(grad, terms.rate, terms.update));
+        return new Inner(settings, kind, element, wrappers, new Terms(grad, terms.rate, terms.update));
     }
 
     /// With another learning rate, made of the one it would have.
     Inner atRate(UnaryOperator<Expr> change) {
-        return new Inner(settings, element, wrappers,
+        return new Inner(settings, kind, element, wrappers,
                 new Terms(terms.grad, rate -> change.apply(terms.rate.apply(rate)), terms.update));
     }
 
     /// With other updates, made of those there would be and the gradient as the optimizer sees it.
     Inner updating(BinaryOperator<Expr> change) {
-        return new Inner(settings, element, wrappers, new Terms(terms.grad, terms.rate,
+        return new Inner(settings, kind, element, wrappers, new Terms(terms.grad, terms.rate,
                 (update, grad) -> terms.update.apply(change.apply(update, grad), grad)));
     }
 
@@ -78,13 +81,13 @@ final class Inner {
         var averages = new LinkedHashMap<String, Expr>();
         settings.rule().average(optimizer()).ifPresent(average -> averages.put(settings.rule().spec().name(), average));
         for (var a : settings.around()) {
-            a.wrapper().average(new Inputs(a.part(), settings, element, terms))
+            a.wrapper().average(new Inputs(a.part(), settings, kind, element, terms))
                     .ifPresent(average -> averages.put(a.part().spec().name(), average));
         }
         return averages;
     }
 
     private Inputs optimizer() {
-        return new Inputs(settings.optimizer(), settings, element, terms);
+        return new Inputs(settings.optimizer(), settings, kind, element, terms);
     }
 }

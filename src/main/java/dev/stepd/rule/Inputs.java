@@ -16,19 +16,25 @@ import java.util.List;
 public final class Inputs {
     static final String MAXIMIZE = "maximize";
     static final String RATE = "lr";
+    /// What the name of a number begins with that is 1 in steps that bring the input it names, and 0 in others. Like
+    /// hyperparameters such numbers are known to the host before the step.
+    public static final String GIVEN = "given:";
 
     private final Part part;
     private final Settings settings;
+    private final String kind;
     private final Type element;
     private final Inner.Terms terms;
     /// Whether the update that wrappers change has passed by.
     private boolean updated;
 
     /// @param part whose hyperparameters and slots are meant
+    /// @param kind what the tensors are to the rule ([View#kind])
     /// @param element what elements are computed in; state that is kept for each element is stored so too
-    Inputs(Part part, Settings settings, Type element, Inner.Terms terms) {
+    Inputs(Part part, Settings settings, String kind, Type element, Inner.Terms terms) {
         this.part = part;
         this.settings = settings;
+        this.kind = kind;
         this.element = element;
         this.terms = terms;
     }
@@ -114,6 +120,12 @@ public final class Inputs {
         return new Expr.Hyper(Settings.UNSCHEDULED + part.qualified(name));
     }
 
+    /// What schedules make of a number, as a factor; 1 where it is set to 0.
+    Expr scheduled(String name) {
+        var set = unscheduled(name);
+        return Expr.select(greater(set, Expr.constant(0)), hyper(name).over(set), one());
+    }
+
     /// Whether a number is anything but 0 in some group or at some step; if not, what it multiplies can be left out.
     boolean on(String name) {
         return settings.on(part.qualified(name));
@@ -137,11 +149,33 @@ public final class Inputs {
         return part.invalid(name, value, expected);
     }
 
+    /// Whether the step is that of tensors of this kind.
+    boolean is(String kind) {
+        return this.kind.equals(kind);
+    }
+
     /// A slot as it was before the step.
     Slot slot(String name) {
-        var slot = settings.slots(part).stream().filter(s -> s.name().equals(name)).findFirst().orElseThrow();
+        var slot = settings.slots(part, kind).stream().filter(s -> s.name().equals(name)).findFirst().orElseThrow();
         var storage = slot.scope().isElement() ? element : slot.storage();
         return new Slot(new Buffer(Buffer.Kind.SLOT, name, slot.scope(), storage));
+    }
+
+    /// An extra input of this step; f64 unless it is one for each element. Without [#given] it is nothing in particular.
+    Expr input(String name) {
+        var read = new Expr.Read(input(part.spec().input(name).orElseThrow(), element));
+        return read.buffer().scope().isElement() ? read : read.as(Type.F64);
+    }
+
+    /// Whether this step brings an extra input: for all tensors that take part, or for none. The host knows, so a value
+    /// chosen by it costs nothing in steps without.
+    Expr given(String name) {
+        return equal(new Expr.Hyper(GIVEN + part.spec().input(name).orElseThrow().name(), Scope.SESSION), one());
+    }
+
+    /// The array of an extra input as it came.
+    public static Buffer input(Spec.InputSpec input, Type element) {
+        return new Buffer(Buffer.Kind.INPUT, input.name(), input.scope(), element);
     }
 
     /// `delta <- value`: the parameter moves by exactly this.
@@ -302,6 +336,11 @@ public final class Inputs {
         return new Expr.Read(new Buffer(Buffer.Kind.EXTENT, "", over, Type.F64));
     }
 
+    /// How many elements a row of the tensor has.
+    static Expr columns() {
+        return largest(Scope.TENSOR, count(Scope.ROW));
+    }
+
     /// The mean over each index of `over`, in f64.
     static Expr mean(Scope over, Expr x) {
         return sum(over, x).over(count(over));
@@ -310,6 +349,18 @@ public final class Inputs {
     /// The largest over each index of `over`, in f64.
     static Expr largest(Scope over, Expr x) {
         return new Expr.Reduce(ReduceOp.MAX, over, x.as(Type.F64));
+    }
+
+    /// The `rank`-th largest over each index of `over`, as [Expr.Ranked] has it.
+    static Expr ranked(Scope over, Expr x, Expr rank) {
+        return new Expr.Ranked(over, x, rank);
+    }
+
+    /// The whole part of an f64 value from 0 to 2^51.
+    static Expr floor(Expr x) {
+        // Adding 2^52 rounds to a whole number, which subtracting it leaves.
+        var rounded = x.plus(0x1p52).minus(0x1p52);
+        return Expr.select(greater(rounded, x), rounded.minus(1), rounded);
     }
 
     /// The Euclidean norm over each index of `over`; squares are f64, so they neither overflow nor vanish.

@@ -27,7 +27,7 @@ final class Lookahead implements Wrapper {
 
     @Override
     public void check(Settings settings, Part part) {
-        boolean buffered = settings.slots(settings.optimizer()).stream().anyMatch(slot -> slot.name().equals(BUFFER));
+        boolean buffered = settings.slotNames(settings.optimizer()).contains(BUFFER);
         if (settings.choice("lookahead.pullback").equals("reset") && !buffered) {
             throw part.invalid("pullback", "reset", NO_BUFFER + settings.rule().spec().name() + " has none");
         }

@@ -8,8 +8,11 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -149,17 +152,13 @@ public final class Settings {
     /// State is exported by name, so a name has one owner.
     private void checkSlots() {
         var owners = new HashMap<String, Part>();
-        slots(optimizer).forEach(slot -> owners.put(slot.name(), optimizer));
-        for (var a : around) {
-            for (var slot : slots(a.part)) {
-                var other = owners.put(slot.name(), a.part);
-                if (other != null) {
-                    throw new ServiceException(ErrorCode.INVALID_VALUE, a.part.path() + ".name is " + a.part.spec().name()
-                            + ", expected one that keeps no slot " + slot.name() + ": " + other.path() + " keeps one, "
-                            + other.spec().name());
-                }
+        parts().forEach(part -> slotNames(part).forEach(slot -> {
+            var other = owners.put(slot, part);
+            if (other != null) {
+                throw part.invalid("name", part.spec().name(), "one that keeps no slot " + slot + ": " + other.path()
+                        + " keeps one, " + other.spec().name());
             }
-        }
+        }));
     }
 
     public Rule rule() {
@@ -175,18 +174,26 @@ public final class Settings {
         return around;
     }
 
-    /// Every slot that a session with these settings may use: the optimizer's, then those around it.
-    public List<Spec.SlotSpec> slots() {
-        return parts().flatMap(part -> slots(part).stream()).toList();
+    /// Every slot that tensors of a kind may use: the optimizer's, then those around it.
+    public List<Spec.SlotSpec> slots(String kind) {
+        return parts().flatMap(part -> slots(part, kind).stream()).toList();
     }
 
     /// The slots of one part.
-    List<Spec.SlotSpec> slots(Part part) {
+    List<Spec.SlotSpec> slots(Part part, String kind) {
         return around.stream()
                 .filter(a -> a.part == part)
                 .findFirst()
                 .map(a -> a.wrapper.slots(this))
-                .orElseGet(() -> rule.slots(this));
+                .orElseGet(() -> rule.slots(this, kind));
+    }
+
+    /// The names of a part's slots, whatever the tensor.
+    Set<String> slotNames(Part part) {
+        return rule.kinds().stream()
+                .flatMap(kind -> slots(part, kind).stream())
+                .map(Spec.SlotSpec::name)
+                .collect(Collectors.toCollection(LinkedHashSet::new));
     }
 
     /// How many groups there are, the default one included.
@@ -248,6 +255,32 @@ public final class Settings {
     /// A refusal of one of the optimizer's hyperparameters.
     ServiceException invalid(String name, String value, String expected) {
         return optimizer.invalid(name, value, expected);
+    }
+
+    /// Refuses a lower bound above the upper one, in any group.
+    void checkOrder(String lower, String upper) {
+        for (int group = 0; group < numbers.length; group++) {
+            double bound = numbers[group][index(upper)];
+            if (numbers[group][index(lower)] > bound) {
+                throw invalid(group, lower, "a number of at most " + upper + ", " + bound);
+            }
+        }
+    }
+
+    /// Refuses what lies between 0 and `least`, in any group.
+    void checkZeroOrAtLeast(String name, double least) {
+        for (int group = 0; group < numbers.length; group++) {
+            double value = numbers[group][index(name)];
+            if (value > 0 && value < least) {
+                throw invalid(group, name, "0 or a number of at least " + least);
+            }
+        }
+    }
+
+    private ServiceException invalid(int group, String name, String expected) {
+        var path = group == 0 ? "optimizer" : "groups[" + (group - 1) + "]";
+        return new ServiceException(ErrorCode.INVALID_VALUE,
+                path + "." + name + " is " + numbers[group][index(name)] + ", expected " + expected);
     }
 
     /// The optimizer with everything resolved, by the catalogue's names.

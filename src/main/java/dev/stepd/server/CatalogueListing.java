@@ -66,6 +66,9 @@ final class CatalogueListing {
                 json.put("type", "string");
                 json.put("default", choice.initial());
                 json.put("values", choice.values());
+                if (choice.orWhole()) {
+                    json.put("or", "a whole number other than 0");
+                }
             }
         }
         json.put("meaning", hyperparameter.meaning());
@@ -91,6 +94,8 @@ final class CatalogueListing {
     /// Whether the rule reads parameter values when nothing is set, so that they have to be uploaded first.
     private static boolean needsParameters(String name) {
         var settings = Settings.read(Map.of("name", name), List.of(), null);
-        return OptimizerProgram.step(settings, new Clip.None(), Type.F32, false).reads().contains(Inputs.param(Type.F32));
+        return settings.rule().kinds().stream()
+                .map(kind -> OptimizerProgram.step(settings, new Clip.None(), kind, Type.F32, false))
+                .anyMatch(program -> program.reads().contains(Inputs.param(Type.F32)));
     }
 }

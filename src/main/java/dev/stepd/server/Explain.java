@@ -38,8 +38,10 @@ final class Explain {
         }
         try {
             var composition = Composition.of(optimizer(words)).expanded();
-            var recipe = new Recipe(Settings.read(composition, List.of(), null), Clip.read(composition.clip()));
-            new Explain(recipe, out).print(flags);
+            var settings = Settings.read(composition, List.of(), null);
+            for (var recipe : Recipe.each(settings, Clip.read(composition.clip()))) {
+                new Explain(recipe, out).print(flags);
+            }
         } catch (ServiceException e) {
             throw new UsageException(e.getMessage());
         }
@@ -72,7 +74,7 @@ final class Explain {
     private void print(List<String> flags) {
         var conditions = recipe.conditions();
         if (!flags.contains("--cpu")) {
-            section("program, as the rule states it", recipe.step(true).toString());
+            section("program, as the rule states it" + of(), recipe.step(true).toString());
         }
         for (long outcome = 0; outcome < 1L << conditions.size(); outcome++) {
             var when = when(outcome);
@@ -94,16 +96,20 @@ final class Explain {
         }
     }
 
-    /// Which of the host's choices a program is for.
+    /// Which tensors and which of the host's choices a program is for.
     private String when(long outcome) {
-        var text = new StringBuilder();
+        var text = new StringBuilder(of());
         for (int i = 0; i < recipe.conditions().size(); i++) {
             boolean holds = (outcome >>> i & 1) != 0;
-            text.append(text.isEmpty() ? " when " : " and ")
+            text.append(i == 0 ? " when " : " and ")
                     .append(holds ? "" : "not ")
                     .append(Printer.print(recipe.conditions().get(i)));
         }
         return text.toString();
+    }
+
+    private String of() {
+        return recipe.kind().view().isEmpty() ? "" : " of a " + recipe.kind().view();
     }
 
     private void section(String title, String text) {

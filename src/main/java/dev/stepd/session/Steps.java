@@ -152,8 +152,8 @@ final class Steps {
             throw e;
         }
         if (outcome == Stepper.Outcome.REJECTED) {
-            var name = session.blueprint().tensors().get(session.stepper().nonFiniteTensor()).name();
-            throw new ServiceException(ErrorCode.NON_FINITE, "gradient " + name
+            var key = session.stepper().nonFiniteKey();
+            throw new ServiceException(ErrorCode.NON_FINITE, (key.contains("#") ? "input " : "gradient ") + key
                     + " holds NaN or infinity and the session's non_finite is reject; step " + (session.step() + 1)
                     + " was not taken");
         }

@@ -124,7 +124,7 @@ final class Compiled implements AutoCloseable {
     }
 
     static Domain domain(List<Interpreter.Extent> extents) {
-        var tensors = extents.stream().map(e -> new Domain.Tensor(e.elements(), e.rows(), e.group())).toList();
+        var tensors = extents.stream().map(e -> new Domain.Tensor(e.elements(), e.slabs(), e.rows(), e.group())).toList();
         return new Domain(tensors, Interpreter.count(extents, Scope.GROUP));
     }
 

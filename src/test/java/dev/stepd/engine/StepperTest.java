@@ -45,7 +45,7 @@ class StepperTest {
             var before = training.bits();
             assertThat(stepAll(training)).isEqualTo(Stepper.Outcome.REJECTED);
             assertThat(training.bits()).as("gradients included").isEqualTo(before);
-            assertThat(training.stepper().nonFiniteTensor()).isEqualTo(1);
+            assertThat(training.stepper().nonFiniteKey()).isEqualTo("b");
             assertThat(training.stepper().step()).isEqualTo(1);
             assertThat(training.stepper().tensorSteps()).containsExactly(1L, 1L, 1L);
             training.step();

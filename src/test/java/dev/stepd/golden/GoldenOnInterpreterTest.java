@@ -41,41 +41,32 @@ class GoldenOnInterpreterTest {
     }
 
     private static void replay(GoldenFile file, Type element) {
-        var optimizer = new InterpretedOptimizer(file, element, program -> program);
+        var optimizer = new InterpretedSession(file, element, program -> program);
         var names = List.copyOf(file.tensors().keySet());
         for (int t = 1; t <= file.steps(); t++) {
-            optimizer.step(gradients(file, t));
+            optimizer.step(file, t);
             for (int tensor = 0; tensor < names.size(); tensor++) {
                 Closeness.checkParameter(file, names.get(tensor), t, InterpretedOptimizer.rounded(optimizer.parameter(tensor)));
             }
-            optimizer.states().check(file, t);
+            optimizer.check(file, t);
         }
-    }
-
-    private static List<float[]> gradients(GoldenFile file, int t) {
-        return file.tensors().keySet().stream().map(name -> file.get("grad/" + name + "/" + t)).toList();
     }
 
     @ParameterizedTest
     @MethodSource("files")
     void theEngineHasItsBits(GoldenFile file) {
-        var optimizer = new InterpretedOptimizer(file, Type.F32, Rewrites::expand);
+        var optimizer = new InterpretedSession(file, Type.F32, Rewrites::expand);
         try (var engine = new Engine(new CpuDevice(1 << 28, 2)); var stepper = engine.create(blueprint(file))) {
             for (var part : stepper.parameters()) {
                 part.data().copyFrom(MemorySegment.ofArray(file.get("param/" + part.key() + "/0")));
             }
             stepper.parametersLoaded();
-            try (var body = engine.memory().allocate(stepper.layout().elementCount() * Float.BYTES, "a body")) {
+            try (var body = engine.memory().allocate(stepper.body().byteCount(), "a body")) {
                 var present = new BitSet();
                 present.set(0, file.tensors().size());
                 for (int t = 1; t <= file.steps(); t++) {
-                    var gradients = gradients(file, t);
-                    for (var place : stepper.layout().places()) {
-                        var gradient = MemorySegment.ofArray(gradients.get(place.index()));
-                        body.segment().asSlice(place.offset() * Float.BYTES, gradient.byteSize()).copyFrom(gradient);
-                    }
-                    stepper.step(body.segment(), present);
-                    optimizer.step(gradients);
+                    stepper.step(body.segment(), present, file.fill(stepper, body.segment(), t));
+                    optimizer.step(file, t);
                     compare(file, t, stepper, optimizer);
                 }
             }
@@ -88,7 +79,7 @@ class GoldenOnInterpreterTest {
         return new Engine.Blueprint(tensors, file.description(), List.of(), null, null, Engine.NonFinite.REJECT);
     }
 
-    private static void compare(GoldenFile file, int t, Stepper stepper, InterpretedOptimizer optimizer) {
+    private static void compare(GoldenFile file, int t, Stepper stepper, InterpretedSession optimizer) {
         var names = List.copyOf(file.tensors().keySet());
         for (var part : stepper.parameters()) {
             assertThat(values(part)).as("%s after step %d", file, t)

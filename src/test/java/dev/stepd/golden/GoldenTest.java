@@ -29,16 +29,12 @@ class GoldenTest {
     void replaysOnTheEngine(GoldenFile file) {
         try (var engine = new Engine(new CpuDevice(1 << 28, 2)); var stepper = engine.create(blueprint(file))) {
             load(file, stepper);
-            try (var body = engine.memory().allocate(stepper.layout().elementCount() * Float.BYTES, "a body")) {
+            try (var body = engine.memory().allocate(stepper.body().byteCount(), "a body")) {
                 var present = new BitSet();
                 present.set(0, file.tensors().size());
                 for (int t = 1; t <= file.steps(); t++) {
-                    for (var place : stepper.layout().places()) {
-                        var gradient = MemorySegment.ofArray(file.get("grad/" + place.tensor().name() + "/" + t));
-                        MemorySegment.copy(
-                                gradient, 0, body.segment(), place.offset() * Float.BYTES, gradient.byteSize());
-                    }
-                    assertThat(stepper.step(body.segment(), present)).isEqualTo(Stepper.Outcome.APPLIED);
+                    var given = file.fill(stepper, body.segment(), t);
+                    assertThat(stepper.step(body.segment(), present, given)).isEqualTo(Stepper.Outcome.APPLIED);
                     check(file, stepper, t, body.segment());
                 }
             }
@@ -60,15 +56,15 @@ class GoldenTest {
         stepper.parametersLoaded();
     }
 
-    private static void check(GoldenFile file, Stepper stepper, int t, MemorySegment deltas) {
+    private static void check(GoldenFile file, Stepper stepper, int t, MemorySegment body) {
         for (var part : stepper.parameters()) {
             Closeness.checkParameter(file, part.key(), t, part.data().toArray(ValueLayout.JAVA_FLOAT));
         }
-        new Kept(stepper, deltas).check(file, t);
+        new Kept(stepper, body).check(file, t);
     }
 
     /// What a stepper keeps.
-    private record Kept(Stepper stepper, MemorySegment deltas) implements States {
+    private record Kept(Stepper stepper, MemorySegment body) implements States {
         @Override
         public Optional<float[]> slot(String name, String tensor) {
             return stepper.slots().stream()
@@ -83,15 +79,15 @@ class GoldenTest {
                 return Optional.empty();
             }
             try (var arena = Arena.ofConfined()) {
-                var flat = arena.allocate(stepper.layout().elementCount() * Float.BYTES + 64, 64);
-                stepper.average(name, flat);
-                return Optional.of(part(flat, tensor));
+                var other = arena.allocate(stepper.body().byteCount(), 64);
+                stepper.average(name, other);
+                return Optional.of(part(other, tensor));
             }
         }
 
         @Override
         public float[] delta(String tensor) {
-            return part(deltas, tensor);
+            return part(body, tensor);
         }
 
         @Override

@@ -36,7 +36,7 @@ class SettingsTest {
     @MethodSource("numbers")
     void numbersHaveTheirRange(String optimizer, Hyperparameter.Real real) {
         var range = real.range();
-        assertThat(read(optimizer, real.name(), range.min()).resolved()).containsEntry(real.name(), range.min());
+        assertThat(takes(optimizer, real, range.min())).isTrue();
         var outside = new ArrayList<Object>(List.of(Math.nextDown(range.min()), Double.NaN, Double.POSITIVE_INFINITY, "0.5", true));
         if (range.max() < Double.MAX_VALUE) {
             outside.add(range.maxIncluded() ? Math.nextUp(range.max()) : range.max());
@@ -45,6 +45,15 @@ class SettingsTest {
             assertThatThrownBy(() -> read(optimizer, real.name(), value))
                     .isInstanceOfSatisfying(ServiceException.class, e -> assertThat(e.code()).isEqualTo(ErrorCode.INVALID_VALUE))
                     .hasMessageContaining("optimizer." + real.name() + " is " + value + ", expected a ");
+        }
+    }
+
+    /// Whether the number may be so, or only makes no sense beside others.
+    private static boolean takes(String optimizer, Hyperparameter.Real real, double value) {
+        try {
+            return read(optimizer, real.name(), value).resolved().containsValue(value);
+        } catch (ServiceException refused) {
+            return !refused.getMessage().contains("expected a number " + real.range());
         }
     }
 
@@ -81,7 +90,7 @@ class SettingsTest {
     void listsAreAsLongAsTheyAreGiven() {
         var settings = read("aggmo", "betas", List.of(0, 0.5));
         assertThat(settings.resolved()).containsEntry("betas", List.of(0.0, 0.5));
-        assertThat(settings.rule().slots(settings)).extracting(Spec.SlotSpec::name)
+        assertThat(settings.rule().slots(settings, "")).extracting(Spec.SlotSpec::name)
                 .containsExactly("momentum_buffer.0", "momentum_buffer.1");
         assertThat(read("aggmo", "lr", 0.5).resolved()).containsEntry("betas", List.of(0.0, 0.9, 0.99));
     }
@@ -124,6 +133,34 @@ class SettingsTest {
         refuses(ErrorCode.INVALID_VALUE, "optimizer.nesterov is 1, expected true or false", Map.of("name", "sgd", "nesterov", 1));
         refuses(ErrorCode.INVALID_VALUE, "optimizer.nesterov is true, expected false unless momentum",
                 Map.of("name", "sgd", "nesterov", true));
+    }
+
+    @Test
+    void someChoicesMayBeWholeNumbers() {
+        assertThat(read("subset_norm", "subset_size", -2).resolved()).containsEntry("subset_size", -2L);
+        assertThat(read("subset_norm", "lr", 1).resolved()).containsEntry("subset_size", "heuristics");
+        for (Object wrong : List.of(0, 2.5)) {
+            refuses(ErrorCode.INVALID_VALUE, "optimizer.subset_size is " + wrong + ", expected a whole number other than 0",
+                    Map.of("name", "subset_norm", "subset_size", wrong));
+        }
+        refuses(ErrorCode.INVALID_VALUE, "optimizer.subset_size is \"rows\", expected one of [heuristics] or a whole number",
+                Map.of("name", "subset_norm", "subset_size", "rows"));
+    }
+
+    @Test
+    void boundsStandInOrder() {
+        refuses(ErrorCode.INVALID_VALUE, "optimizer.step_size_min is 2.0, expected a number of at most step_size_max, 1.0",
+                Map.of("name", "rprop", "step_size_min", 2, "step_size_max", 1));
+        assertThat(read("rprop", "step_size_min", 50).resolved()).containsEntry("step_size_max", 50.0);
+        assertThatThrownBy(() -> Settings.read(
+                        Map.of("name", "core"), List.of(Map.of("match", "w", "step_size_max", 1e-7)), null))
+                .hasMessageContaining("groups[0].step_size_min is 1.0E-6, expected a number of at most step_size_max, 1.0E-7");
+    }
+
+    @Test
+    void historiesAreNoneOrWhole() {
+        refuses(ErrorCode.INVALID_VALUE, "optimizer.score_history is 0.5, expected 0 or a number of at least 1",
+                Map.of("name", "core", "score_history", 0.5));
     }
 
     @Test

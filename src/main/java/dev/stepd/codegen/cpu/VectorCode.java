@@ -86,7 +86,7 @@ final class VectorCode {
                 };
                 code.invokevirtual(vector(x.type()), name, MethodTypeDesc.of(vector));
             }
-            case Expr.Const _, Expr.Hyper _, Expr.Counter _, Expr.Read _, Expr.Reduce _ ->
+            case Expr.Const _, Expr.Hyper _, Expr.Counter _, Expr.Read _, Expr.Reduce _, Expr.Ranked _ ->
                 throw new IllegalStateException("no operation of a kernel: " + node);
         }
     }

@@ -30,7 +30,8 @@ final class CpuPlan implements BoundPlan {
     private final List<Pass> passes = new ArrayList<>();
     private final List<ReduceOp> identities;
     private final List<Buffer> folded;
-    private long gradientBytes;
+    private final Map<Buffer, Long> inBody;
+    private long bodyBytes;
     private @Nullable Spans spans;
     private @Nullable Region scratch;
 
@@ -39,12 +40,14 @@ final class CpuPlan implements BoundPlan {
             List<Kernel> kernels,
             Domain domain,
             Map<Buffer, MemorySegment> given,
+            Map<Buffer, Long> inBody,
             Crew crew,
             Memory memory) {
         this.domain = domain;
         this.crew = crew;
         this.memory = memory;
         this.arrays = new HashMap<>(given);
+        this.inBody = inBody;
         try {
             plan.temps().forEach(this::own);
             for (int i = 0; i < kernels.size(); i++) {
@@ -73,17 +76,14 @@ final class CpuPlan implements BoundPlan {
             if (buffer.kind() == Buffer.Kind.EXTENT && !arrays.containsKey(buffer)) {
                 own(buffer);
             }
-            if (perStep(buffer)) {
-                gradientBytes = domain.count(buffer.scope()) * buffer.storage().bytes() + Pages.SLACK_BYTES / 2;
+            if (inBody.containsKey(buffer)) {
+                long bytes = domain.count(buffer.scope()) * buffer.storage().bytes();
+                bodyBytes = Math.max(bodyBytes, inBody.get(buffer) + bytes + Pages.SLACK_BYTES / 2);
             } else {
                 checkSize(buffer, arrays.get(buffer));
             }
         }
-        return new Pass(stage, kernel, domain, buffers, crew.size());
-    }
-
-    private static boolean perStep(Buffer buffer) {
-        return buffer.kind() == Buffer.Kind.GRAD || buffer.kind() == Buffer.Kind.DELTA;
+        return new Pass(stage, kernel, domain, buffers, inBody, crew.size());
     }
 
     /// The one bounds check of all a kernel's loads and stores.
@@ -107,15 +107,15 @@ final class CpuPlan implements BoundPlan {
     }
 
     @Override
-    public void run(Spans now, MemorySegment gradients) {
-        if (gradients.byteSize() < gradientBytes || !gradients.isNative()) {
-            throw new IllegalStateException("gradients need " + gradientBytes + " bytes outside the heap: " + gradients);
+    public void run(Spans now, MemorySegment body) {
+        if (body.byteSize() < bodyBytes || !body.isNative()) {
+            throw new IllegalStateException("the body needs " + bodyBytes + " bytes outside the heap: " + body);
         }
         if (spans != now) {
             cut(now);
         }
         for (var pass : passes) {
-            pass.run(crew, gradients.address());
+            pass.run(crew, body.address());
         }
     }
 

@@ -27,6 +27,8 @@ final class Pass extends Crew.Work {
     private final List<ReduceOp> ops = new ArrayList<>();
     private final boolean columns;
     private final long[] bases;
+    /// By buffer: where it begins in the body, or -1.
+    private final long[] inBody;
     private final long[] bytes;
     /// By buffer: the first index of each tensor, or nothing for what is shared by tensors.
     private final long[][] starts;
@@ -39,13 +41,20 @@ final class Pass extends Crew.Work {
     private long partials;
     private long partialsEach;
 
-    Pass(Stage stage, Kernel kernel, Domain domain, List<Buffer> buffers, int workers) {
+    Pass(
+            Stage stage,
+            Kernel kernel,
+            Domain domain,
+            List<Buffer> buffers,
+            Map<Buffer, Long> inBody,
+            int workers) {
         this.stage = stage;
         this.kernel = kernel;
         this.domain = domain;
         this.buffers = List.copyOf(buffers);
         this.columns = stage.folds() && stage.over().equals(Scope.COLUMN);
         this.bases = new long[buffers.size()];
+        this.inBody = buffers.stream().mapToLong(buffer -> inBody.getOrDefault(buffer, -1L)).toArray();
         this.bytes = new long[buffers.size()];
         this.starts = new long[buffers.size()][];
         this.uniform = new boolean[buffers.size()];
@@ -99,12 +108,11 @@ final class Pass extends Crew.Work {
         }
     }
 
-    /// @param gradients address of the gradients, which are also the deltas
-    void run(Crew crew, long gradients) {
+    /// @param body its address
+    void run(Crew crew, long body) {
         for (int i = 0; i < bases.length; i++) {
-            var kind = buffers.get(i).kind();
-            if (kind == Buffer.Kind.GRAD || kind == Buffer.Kind.DELTA) {
-                bases[i] = gradients;
+            if (inBody[i] >= 0) {
+                bases[i] = body + inBody[i];
             }
         }
         crew.run(this, list.length);
@@ -173,7 +181,10 @@ final class Pass extends Crew.Work {
             case GROUP -> tensor.group();
             case TENSOR -> piece.tensor();
             case ROW -> starts[buffer][piece.tensor()] + within / columns;
-            case COLUMN -> starts[buffer][piece.tensor()] + within % columns;
+            case COLUMN -> {
+                long slab = within / Math.max(1, tensor.rows() * columns);
+                yield starts[buffer][piece.tensor()] + slab * columns + within % columns;
+            }
             case BLOCK -> starts[buffer][piece.tensor()] + within / scope.size();
             case ELEMENT -> throw new IllegalStateException("elements in a pass over " + stage.scope());
         };

@@ -155,14 +155,18 @@ record Pieces(List<Piece> pieces, List<Join> joins) {
             long width = shape.columns();
             long stride = Math.ceilDiv(width, Order.LANES) * Order.LANES; // kernels join whole turns
             long chunks = Math.max(1, Math.ceilDiv(shape.rows(), Order.COLUMN_CHUNK));
-            for (long chunk = 0; chunk < chunks; chunk++) {
-                long start = chunk * Order.COLUMN_CHUNK * width;
-                long count = Math.min(Order.COLUMN_CHUNK * width, shape.elements() - start);
-                pieces.add(new Piece(
-                        starts[tensor] + start, count, tensor, start, partial + chunk * stride, true));
+            for (long slab = 0; slab < shape.slabs(); slab++) {
+                long end = (slab + 1) * shape.rows() * width;
+                for (long chunk = 0; chunk < chunks; chunk++) {
+                    long start = end - shape.rows() * width + chunk * Order.COLUMN_CHUNK * width;
+                    long count = Math.min(Order.COLUMN_CHUNK * width, end - start);
+                    pieces.add(new Piece(
+                            starts[tensor] + start, count, tensor, start, partial + chunk * stride, true));
+                }
+                joins.add(new Join(
+                        partial, chunks, stride, width, domain.starts(Scope.COLUMN)[tensor] + slab * width));
+                partial += chunks * stride;
             }
-            joins.add(new Join(partial, chunks, stride, width, domain.starts(Scope.COLUMN)[tensor]));
-            partial += chunks * stride;
         }
 
         /// Whole chunks, so that the order of a fold does not depend on it.

@@ -11,8 +11,8 @@ import dev.stepd.expr.Program;
 import dev.stepd.expr.Type;
 import dev.stepd.expr.UnaryOp;
 
-/// `exp(x) -> range reduction and a polynomial`, likewise log, tanh and pow, and `min`, `max`, `sign` as selects, so that no
-/// device's library decides a last digit. What the host computes stays: it has one library everywhere, `StrictMath`.
+/// `exp(x) -> range reduction and a polynomial`, likewise log, tanh and pow, `min`, `max`, `sign` as selects, and
+/// ranking as counting, so that no device's library decides a last digit. What the host computes stays: it has one library everywhere, `StrictMath`.
 ///
 /// `max(a, b) -> select(a < b, b, a)` would lose a NaN in `b`; here NaN wins on either side.
 public final class ExpandFunctions implements Rewrite {
@@ -36,6 +36,7 @@ public final class ExpandFunctions implements Rewrite {
                 case POW -> pow(a, b);
                 case ADD, SUB, MUL, DIV, MOD, AND, OR, SHL, SHR -> node;
             };
+            case Expr.Ranked ranked -> Ranking.expand(ranked);
             case Expr.Const _, Expr.Hyper _, Expr.Counter _, Expr.Read _, Expr.Fma _ -> node;
             case Expr.Compare _, Expr.Select _, Expr.Convert _, Expr.Bits _, Expr.Reduce _ -> node;
         };

@@ -34,7 +34,7 @@ public final class FoldConstants implements Rewrite {
             case Expr.Bits(Const x) -> new Const(x.type().twin(), Scalar.twin(x.type(), x.bits()));
             case Expr.Const _, Expr.Hyper _, Expr.Counter _, Expr.Read _, Expr.Reduce _ -> node;
             case Expr.Unary _, Expr.Binary _, Expr.Fma _, Expr.Compare _, Expr.Select _ -> node;
-            case Expr.Convert _, Expr.Bits _ -> node;
+            case Expr.Convert _, Expr.Bits _, Expr.Ranked _ -> node;
         };
     }
 

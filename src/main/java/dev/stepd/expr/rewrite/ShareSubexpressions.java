@@ -39,6 +39,7 @@ public final class ShareSubexpressions implements Rewrite {
             case Expr.Convert convert -> convert.type();
             case Expr.Bits _ -> Expr.Bits.class;
             case Expr.Reduce reduce -> List.of(reduce.op(), reduce.over());
+            case Expr.Ranked ranked -> List.of(Expr.Ranked.class, ranked.over());
         };
         return new Shape(operation, operands);
     }
