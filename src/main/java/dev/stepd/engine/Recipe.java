@@ -86,7 +86,8 @@ public final class Recipe {
         return Planner.plan(Rewrites.expand(OptimizerProgram.measure(clip, ELEMENT)));
     }
 
-    boolean readsParameters() {
+    /// Whether parameter values have to be there before the first step.
+    public boolean readsParameters() {
         return readsParameters;
     }
 
@@ -99,7 +100,7 @@ public final class Recipe {
     }
 
     /// The slots this configuration keeps, in the order its parts name them.
-    List<Spec.SlotSpec> slots() {
+    public List<Spec.SlotSpec> slots() {
         return settings.slots(kind.view()).stream().filter(slot -> uses(slot.name())).toList();
     }
 
