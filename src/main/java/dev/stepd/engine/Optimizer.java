@@ -16,14 +16,15 @@ import java.util.List;
 /// What a blueprint asks for, read and checked: the settings, where the tensors lie, and a recipe for each kind of them.
 ///
 /// @param recipes in the layout's order of kinds
-record Optimizer(Settings settings, Layout layout, List<Recipe> recipes) {
+record Optimizer(Settings settings, Clip clip, Layout layout, List<Recipe> recipes) {
     static Optimizer of(Engine.Blueprint blueprint) {
         var composition = blueprint.composition();
         var settings = Settings.read(composition, blueprint.groups(), blueprint.schedule());
         var clip = Clip.read(composition.clip());
+        clip.check(settings, blueprint.tensors());
         var layout = layout(settings, blueprint.tensors());
         return new Optimizer(
-                settings, layout, layout.kinds().stream().map(kind -> new Recipe(settings, clip, kind)).toList());
+                settings, clip, layout, layout.kinds().stream().map(kind -> new Recipe(settings, clip, kind)).toList());
     }
 
     private static Layout layout(Settings settings, List<TensorSpec> tensors) {

@@ -82,11 +82,12 @@ public final class Recipe {
     }
 
     /// The passes that measure the gradient.
-    static Plan measurePlan() {
-        return Planner.plan(Rewrites.expand(OptimizerProgram.measure(ELEMENT)));
+    static Plan measurePlan(Clip clip) {
+        return Planner.plan(Rewrites.expand(OptimizerProgram.measure(clip, ELEMENT)));
     }
 
-    boolean readsParameters() {
+    /// Whether parameter values have to be there before the first step.
+    public boolean readsParameters() {
         return readsParameters;
     }
 
@@ -99,7 +100,7 @@ public final class Recipe {
     }
 
     /// The slots this configuration keeps, in the order its parts name them.
-    List<Spec.SlotSpec> slots() {
+    public List<Spec.SlotSpec> slots() {
         return settings.slots(kind.view()).stream().filter(slot -> uses(slot.name())).toList();
     }
 

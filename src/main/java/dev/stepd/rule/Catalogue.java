@@ -72,7 +72,7 @@ public final class Catalogue {
             new Sania(),
             new Core());
 
-    private static final List<Wrapper> WRAPPERS = List.of(new Lookahead());
+    private static final List<Wrapper> WRAPPERS = List.of(new Lookahead(), new Grokfast(), new Cautious(), new ScheduleFree());
 
     private static final List<Wrapper> AVERAGES =
             List.of(new ExponentialAverage(), new StochasticWeightAverage(), new BiasCorrectedAverage());

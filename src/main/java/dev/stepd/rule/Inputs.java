@@ -16,7 +16,6 @@ import java.util.List;
 public final class Inputs {
     static final String MAXIMIZE = "maximize";
     static final String RATE = "lr";
-
     /// What the name of a number begins with that is 1 in steps that bring the input it names, and 0 in others. Like
     /// hyperparameters such numbers are known to the host before the step.
     public static final String GIVEN = "given:";
@@ -300,6 +299,16 @@ public final class Inputs {
     /// A running mean: `beta * old + (1 - beta) * value`.
     static Expr ema(Expr old, Expr value, Expr beta) {
         return beta.times(old).plus(one().minus(beta).times(value));
+    }
+
+    /// A running mean of the gradient, written to a slot; where `beta` is off it is the gradient, and there is no slot.
+    Expr momentum(String slot, Expr grad, String beta, List<Assignment> writes) {
+        if (!on(beta)) {
+            return grad;
+        }
+        var mean = ema(slot(slot).old(), grad, hyper(beta));
+        writes.add(slot(slot).becomes(mean));
+        return mean;
     }
 
     /// What a running mean that started at zero has seen by now: `1 - beta^t`.

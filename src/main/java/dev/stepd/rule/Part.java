@@ -150,7 +150,8 @@ final class Part {
         return new ServiceException(ErrorCode.INVALID_VALUE, path + name + " is " + value + ", expected " + expected);
     }
 
-    boolean chosen(String name, String value) {
+    /// Whether a switch or form has a value.
+    boolean chosen(String name, Object value) {
         return value.equals(forms.get(name));
     }
 
@@ -160,9 +161,15 @@ final class Part {
 
     /// A hyperparameter as JSON has it, which has no infinity.
     @Nullable Object value(String name) {
-        return forms.containsKey(name) ? forms.get(name)
+        return forms.containsKey(name) ? form(name)
                 : index(name) < 0 ? elements(name).stream().map(element -> numbers[index(element)]).toList()
                 : Double.isInfinite(numbers[index(name)]) ? null : (Double) numbers[index(name)];
+    }
+
+    private Object form(String name) {
+        boolean whole = spec.hyperparameter(name).orElseThrow() instanceof Hyperparameter.Choice choice
+                && !choice.values().contains((String) forms.get(name));
+        return whole ? (Object) Long.valueOf((String) forms.get(name)) : forms.get(name);
     }
 
     /// An object with everything resolved that reads as this part again.

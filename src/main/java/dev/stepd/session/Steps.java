@@ -198,6 +198,12 @@ final class Steps {
         return whole(copy);
     }
 
+    /// Writes an average of the parameters, on the strand, into memory of a buffer's size.
+    SafetensorsMessage averageInto(String name, MemorySegment copy) {
+        session.stepper().average(name, copy);
+        return whole(copy);
+    }
+
     private SafetensorsMessage deltas(LastStep step) {
         if (step.match().missing() == 0) {
             return whole(step.deltas().memory());
