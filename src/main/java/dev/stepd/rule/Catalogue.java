@@ -66,6 +66,7 @@ public final class Catalogue {
             new Nero(),
             new Padam(),
             new AggMo(),
+            new AdaHessian(),
             new SophiaG(),
             new SophiaH(),
             new Sania(),

@@ -118,13 +118,13 @@ public sealed interface Hyperparameter {
             values = List.copyOf(values);
         }
 
-        /// The form as it came.
-        String read(Fields fields) {
+        /// The form as it came, a whole number as a [Long].
+        Object read(Fields fields) {
             if (orWhole && fields.value(name).orElse(null) instanceof Number number) {
                 if (number.doubleValue() == 0 || number.doubleValue() != number.longValue()) {
                     fields.refuse(name, number, "a whole number other than 0, or one of " + values);
                 }
-                return Long.toString(number.longValue());
+                return number.longValue();
             }
             var given = fields.string(name).orElse(initial);
             if (!values.contains(given)) {
@@ -145,10 +145,10 @@ public sealed interface Hyperparameter {
         /// Of a decay rate: 1 would never forget.
         static final Range DECAY = new Range(0, 1, false);
         static final Range UNIT = new Range(0, 1, true);
-        /// Of a share that neither side may miss.
-        static final Range INSIDE = new Range(Double.MIN_VALUE, 1, false);
         /// Of a factor that never shrinks.
         static final Range GROWTH = new Range(1, Double.MAX_VALUE, true);
+        /// Of a share that neither side may miss.
+        static final Range INSIDE = new Range(Double.MIN_VALUE, 1, false);
 
         public boolean contains(double value) {
             return value >= min && (maxIncluded ? value <= max : value < max);

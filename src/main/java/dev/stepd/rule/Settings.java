@@ -240,7 +240,7 @@ public final class Settings {
     }
 
     String choice(String name) {
-        return (String) forms.get(name);
+        return forms.get(name).toString();
     }
 
     int count(String name) {

@@ -62,7 +62,7 @@ final class CatalogueListing {
         json.put("reference", spec.reference());
         json.put("hyperparameters", spec.hyperparameters().stream().map(CatalogueListing::hyperparameter).toList());
         json.put("slots", (kind.equals("preset") ? keptBy(inUse) : spec.slots()).stream().map(CatalogueListing::slot).toList());
-        json.put("extra_inputs", List.of());
+        json.put("extra_inputs", spec.inputs().stream().map(CatalogueListing::input).toList());
         json.put("needs_parameters", needsParameters(inUse));
         return json;
     }

@@ -3,11 +3,13 @@ package dev.stepd.golden;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.stepd.rule.Settings;
 import dev.stepd.server.RunningServer;
 import dev.stepd.server.RunningServer.Call;
 import dev.stepd.server.Tensors;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
@@ -63,13 +65,23 @@ class GoldenOverHttpTest {
     private static byte[] gradients(GoldenFile file, int t) {
         var gradients = new LinkedHashMap<String, float[]>();
         file.tensors().keySet().forEach(name -> gradients.put(name, file.get("grad/" + name + "/" + t)));
+        for (var input : Settings.read(file.description(), List.of(), null).rule().spec().inputs()) {
+            var names = input.scope().isElement() ? List.copyOf(file.tensors().keySet()) : List.of("");
+            file.input(input, t).ifPresent(values -> {
+                for (int i = 0; i < values.size(); i++) {
+                    gradients.put(input.key(names.get(i)), values.get(i));
+                }
+            });
+        }
         return body(file, gradients);
     }
 
     private static byte[] body(GoldenFile file, Map<String, float[]> tensors) {
         var body = Tensors.none();
-        tensors.forEach((name, values) ->
-                body.with(name, file.tensors().get(name).stream().mapToLong(Long::longValue).toArray(), values));
+        tensors.forEach((key, values) -> {
+            var shape = file.tensors().getOrDefault(key.replaceFirst("#.*", ""), List.of(1L));
+            body.with(key, shape.stream().mapToLong(Long::longValue).toArray(), values);
+        });
         return body.body();
     }
 

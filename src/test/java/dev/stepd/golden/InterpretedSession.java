@@ -1,5 +1,6 @@
 package dev.stepd.golden;
 
+import dev.stepd.expr.Scope;
 import dev.stepd.expr.Type;
 import dev.stepd.expr.rewrite.Rewrite;
 import dev.stepd.rule.Clip;
