@@ -2,10 +2,10 @@ package dev.stepd.golden;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.stepd.engine.Stepper;
 import dev.stepd.rule.Catalogue;
 import dev.stepd.rule.Preset;
 import dev.stepd.rule.Rule;
-import dev.stepd.engine.Stepper;
 import dev.stepd.rule.Spec;
 import java.io.IOException;
 import java.io.UncheckedIOException;
