@@ -123,7 +123,7 @@ public final class Stepper implements AutoCloseable {
         optimizer = changed;
         needsParameters = changed.needsParameters();
         nonFinite = policy;
-        hyper = new double[changed.settings().numberNames().size()];
+        hyper = new double[Recipe.hostNames(changed.settings()).size()];
         rebuild();
     }
 

@@ -8,6 +8,7 @@ import dev.stepd.server.RunningServer.Call;
 import dev.stepd.server.Tensors;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
@@ -63,14 +64,7 @@ class GoldenOverHttpTest {
     private static byte[] gradients(GoldenFile file, int t) {
         var gradients = new LinkedHashMap<String, float[]>();
         file.tensors().keySet().forEach(name -> gradients.put(name, file.get("grad/" + name + "/" + t)));
-        for (var input : Catalogue.find(file.optimizer()).spec().inputs()) {
-            var names = input.scope().isElement() ? List.copyOf(file.tensors().keySet()) : List.of("");
-            file.input(input, t).ifPresent(values -> {
-                for (int i = 0; i < values.size(); i++) {
-                    gradients.put(input.key(names.get(i)), values.get(i));
-                }
-            });
-        }
+        gradients.putAll(file.inputs(t));
         return body(file, gradients);
     }
 
