@@ -75,7 +75,7 @@ public final class Subject implements AutoCloseable {
     }
 
     private static Domain domain(long elements) {
-        return new Domain(List.of(new Domain.Tensor(elements, Shape.of(elements).rows(), 0)), 1);
+        return new Domain(List.of(new Domain.Tensor(elements, 1, Shape.of(elements).rows(), 0, 0)), 1);
     }
 
     private Map<Buffer, MemorySegment> arrays(Recipe recipe) {

@@ -8,12 +8,8 @@ public record Domain(List<Tensor> tensors, int groups) {
     /// @param slabs matrices the tensor is seen as, one after the other: usually one
     /// @param rows of each matrix
     /// @param group the tensor's group; groups follow each other in flat order
-    public record Tensor(long elements, long slabs, long rows, int group) {
-        /// A tensor seen as one matrix.
-        public Tensor(long elements, long rows, int group) {
-            this(elements, 1, rows, group);
-        }
-
+    /// @param origin elements of the tensors that the session declares before it
+    public record Tensor(long elements, long slabs, long rows, int group, long origin) {
         /// Columns of each matrix.
         public long columns() {
             return slabs * rows == 0 ? 0 : elements / (slabs * rows);

@@ -15,7 +15,8 @@ public record Layout(List<Place> places, long elementCount) {
     /// @param index the tensor's position in the session's declaration
     /// @param group the group it belongs to; 0 is the default group, `i + 1` the session's `groups[i]`
     /// @param offset elements before it in the flat array
-    public record Place(TensorSpec tensor, int index, Kind kind, View view, int group, long offset) {
+    /// @param origin elements of the tensors that the session declares before it, wherever they lie
+    public record Place(TensorSpec tensor, int index, Kind kind, View view, int group, long offset, long origin) {
         public long elementCount() {
             return tensor.elementCount();
         }
@@ -28,19 +29,28 @@ public record Layout(List<Place> places, long elementCount) {
     /// @param kinds, views, groups of each tensor, by declared index
     static Layout of(List<TensorSpec> tensors, List<Kind> kinds, List<View> views, List<Integer> groups) {
         var places = new ArrayList<Place>();
+        var origins = origins(tensors);
         long offset = 0;
         int groupCount = groups.stream().mapToInt(g -> g).max().orElse(0) + 1;
         for (var kind : kinds.stream().distinct().toList()) {
             for (int group = 0; group < groupCount; group++) {
                 for (int i = 0; i < tensors.size(); i++) {
                     if (kinds.get(i).equals(kind) && groups.get(i) == group) {
-                        places.add(new Place(tensors.get(i), i, kind, views.get(i), group, offset));
+                        places.add(new Place(tensors.get(i), i, kind, views.get(i), group, offset, origins[i]));
                         offset = Math.addExact(offset, tensors.get(i).elementCount());
                     }
                 }
             }
         }
         return new Layout(places, offset);
+    }
+
+    private static long[] origins(List<TensorSpec> tensors) {
+        var origins = new long[tensors.size()];
+        for (int i = 1; i < origins.length; i++) {
+            origins[i] = Math.addExact(origins[i - 1], tensors.get(i - 1).elementCount());
+        }
+        return origins;
     }
 
     /// The kinds there are, in flat order.
@@ -58,7 +68,8 @@ public record Layout(List<Place> places, long elementCount) {
         var tensors = new ArrayList<Domain.Tensor>();
         for (var place : places) {
             var view = place.view();
-            tensors.add(new Domain.Tensor(place.elementCount(), view.slabs(), view.rows(), place.group()));
+            tensors.add(new Domain.Tensor(
+                    place.elementCount(), view.slabs(), view.rows(), place.group(), place.origin()));
         }
         return new Domain(tensors, groups);
     }

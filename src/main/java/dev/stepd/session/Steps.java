@@ -46,7 +46,8 @@ final class Steps {
             places.add(new Expected.Place(tensor.name(), tensor.dtype(), tensor.shape(), place.index(),
                     place.offset() * Float.BYTES));
         }
-        inputs = new ExtraInputs((String) session.blueprint().composition().optimizer().get("name"), session.stepper().body(), session.tensorNames());
+        var optimizer = (String) session.blueprint().composition().optimizer().get("name");
+        inputs = new ExtraInputs(optimizer, session.stepper().body(), session.tensorNames());
         gradients = new Expected("gradient", places, true, inputs.places(), inputs.names());
         headers = new HeaderReader(session.resources().limits().headerBytes());
         header = gradients.header().framed();

@@ -129,18 +129,6 @@ public record GoldenFile(String optimizer, String config, JsonNode header, ByteB
         return find(key).orElseThrow(() -> new IllegalStateException(this + " has no " + key));
     }
 
-    /// All inputs of a step beside its gradients, under the keys a body has them.
-    public Map<String, float[]> inputs(int t) {
-        var inputs = new LinkedHashMap<String, float[]>();
-        header.fieldNames().forEachRemaining(key -> {
-            var parts = key.split("/");
-            if (parts[0].equals("input") && parts[3].equals("" + t)) {
-                inputs.put((parts[2].equals("_global") ? "" : parts[2]) + "#" + parts[1], get(key));
-            }
-        });
-        return inputs;
-    }
-
     /// An input of a step beside its gradients, tensor after tensor, if the step had it.
     ///
     /// @param spec what the rule calls it

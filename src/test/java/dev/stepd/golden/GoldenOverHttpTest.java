@@ -3,6 +3,7 @@ package dev.stepd.golden;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.stepd.rule.Settings;
 import dev.stepd.server.RunningServer;
 import dev.stepd.server.RunningServer.Call;
 import dev.stepd.server.Tensors;
@@ -64,7 +65,14 @@ class GoldenOverHttpTest {
     private static byte[] gradients(GoldenFile file, int t) {
         var gradients = new LinkedHashMap<String, float[]>();
         file.tensors().keySet().forEach(name -> gradients.put(name, file.get("grad/" + name + "/" + t)));
-        gradients.putAll(file.inputs(t));
+        for (var input : Settings.read(file.description(), List.of(), null).rule().spec().inputs()) {
+            var names = input.scope().isElement() ? List.copyOf(file.tensors().keySet()) : List.of("");
+            file.input(input, t).ifPresent(values -> {
+                for (int i = 0; i < values.size(); i++) {
+                    gradients.put(input.key(names.get(i)), values.get(i));
+                }
+            });
+        }
         return body(file, gradients);
     }
 

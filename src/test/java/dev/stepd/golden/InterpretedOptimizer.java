@@ -90,7 +90,7 @@ final class InterpretedOptimizer {
         for (var tensor : tensors) {
             int slabs = Math.toIntExact(tensor.view().slabs());
             int rows = Math.toIntExact(tensor.view().rows());
-            extents.add(new Interpreter.Extent(tensor.parameter().length, slabs, rows, 0, true, step));
+            extents.add(new Interpreter.Extent(tensor.parameter().length, slabs, rows, 0, true, step, 0));
         }
         return extents;
     }

@@ -10,6 +10,7 @@ import dev.stepd.expr.Buffer;
 import dev.stepd.expr.Expr;
 import dev.stepd.expr.ReduceOp;
 import dev.stepd.expr.Scope;
+import dev.stepd.expr.Type;
 import dev.stepd.expr.stage.Plan;
 import dev.stepd.expr.stage.Stage;
 import java.lang.foreign.MemorySegment;
@@ -132,7 +133,7 @@ final class CpuPlan implements BoundPlan {
         }
         extents(now);
         for (int i = 0; i < folded.size(); i++) {
-            fillAbsent(now, arrays.get(folded.get(i)), identities.get(i).identity());
+            fillAbsent(now, folded.get(i), identities.get(i).identity());
         }
         spans = now;
     }
@@ -149,9 +150,12 @@ final class CpuPlan implements BoundPlan {
         return scratch.segment();
     }
 
-    private void fillAbsent(Spans now, MemorySegment values, double identity) {
+    private void fillAbsent(Spans now, Buffer buffer, double identity) {
+        var values = arrays.get(buffer);
         for (int tensor = 0; tensor < domain.tensors().size(); tensor++) {
-            if (!now.contains(tensor)) {
+            if (!now.contains(tensor) && buffer.storage() == Type.F32) {
+                values.setAtIndex(ValueLayout.JAVA_FLOAT, tensor, (float) identity);
+            } else if (!now.contains(tensor)) {
                 values.setAtIndex(ValueLayout.JAVA_DOUBLE, tensor, identity);
             }
         }

@@ -97,8 +97,7 @@ record Pieces(List<Piece> pieces, List<Join> joins) {
         private void span(Spans.Span span) {
             var runs = stage.runs();
             switch (runs.kind()) {
-                case SESSION, GROUP ->
-                    run(starts[span.from()], starts[span.to()] - starts[span.from()], span.from(), 0, 0);
+                case SESSION, GROUP -> neighbours(span);
                 case TENSOR, ROW, BLOCK, ELEMENT -> {
                     for (int tensor = span.from(); tensor < span.to(); tensor++) {
                         tensor(tensor, runs);
@@ -106,6 +105,23 @@ record Pieces(List<Piece> pieces, List<Join> joins) {
                 }
                 case COLUMN -> throw new IllegalStateException("no runs of a " + runs + ": " + stage);
             }
+        }
+
+        /// All of a span, or of what has indexes that go on where the pass asks for them.
+        private void neighbours(Spans.Span span) {
+            for (int from = span.from(); from < span.to(); ) {
+                int to = from + 1;
+                while (to < span.to() && (!stage.readsIndex() || follows(to))) {
+                    to++;
+                }
+                run(starts[from], starts[to] - starts[from], from, 0, 0);
+                from = to;
+            }
+        }
+
+        private boolean follows(int tensor) {
+            var before = domain.tensors().get(tensor - 1);
+            return before.origin() + before.elements() == domain.tensors().get(tensor).origin();
         }
 
         private void tensor(int tensor, Scope runs) {
