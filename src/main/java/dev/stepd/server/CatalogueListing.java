@@ -122,6 +122,16 @@ final class CatalogueListing {
         return json;
     }
 
+    private static Map<String, Object> input(Spec.InputSpec input) {
+        var json = new LinkedHashMap<String, Object>();
+        json.put("name", input.name());
+        json.put("key", input.key("<tensor>"));
+        json.put("scope", input.scope().kind().name().toLowerCase(Locale.ROOT));
+        json.put("required", input.required());
+        json.put("meaning", input.meaning());
+        return json;
+    }
+
     /// The slots of a composition when nothing is set.
     private static Collection<Spec.SlotSpec> keptBy(Composition composition) {
         var kept = new LinkedHashMap<String, Spec.SlotSpec>();
