@@ -53,6 +53,12 @@ final class Partition implements AutoCloseable {
         return new Variants(recipe, updatesParameters, device, domain, segments, inBody);
     }
 
+    /// What writes an average of the parameters where deltas go; the caller closes it.
+    Variant average(String name) {
+        var plan = Objects.requireNonNull(recipe.averages().get(name));
+        return new Variant(plan, Recipe.hostNames(recipe.settings()), device, domain, segments, inBody);
+    }
+
     Kind kind() {
         return kind;
     }
@@ -63,11 +69,6 @@ final class Partition implements AutoCloseable {
 
     StateArrays arrays() {
         return arrays;
-    }
-
-    /// What writes an average of the parameters where deltas go.
-    Variant average(String name) {
-        return variants.of(Objects.requireNonNull(recipe.averages().get(name)));
     }
 
     Variants variants() {

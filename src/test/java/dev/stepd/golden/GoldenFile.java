@@ -125,6 +125,32 @@ public record GoldenFile(String optimizer, String config, JsonNode header, ByteB
         });
     }
 
+    /// Whole numbers: bytes without sign, 16 and 32 bits with theirs.
+    public int[] whole(String key) {
+        var entry = header.get(key);
+        int begin = entry.get("data_offsets").get(0).asInt();
+        int end = entry.get("data_offsets").get(1).asInt();
+        int bytes = switch (entry.get("dtype").asText()) {
+            case "U8" -> 1;
+            case "I16" -> 2;
+            case "I32" -> 4;
+            case String other -> throw new IllegalStateException(key + " is " + other);
+        };
+        var values = new int[(end - begin) / bytes];
+        for (int i = 0; i < values.length; i++) {
+            int at = begin + i * bytes;
+            values[i] = bytes == 1 ? data.get(at) & 0xff : bytes == 2 ? data.getShort(at) : data.getInt(at);
+        }
+        return values;
+    }
+
+    /// The keys that begin with `prefix`.
+    public List<String> keys(String prefix) {
+        var keys = new ArrayList<String>();
+        header.fieldNames().forEachRemaining(keys::add);
+        return keys.stream().filter(key -> key.startsWith(prefix)).toList();
+    }
+
     public float[] get(String key) {
         return find(key).orElseThrow(() -> new IllegalStateException(this + " has no " + key));
     }

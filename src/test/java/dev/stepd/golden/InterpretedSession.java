@@ -1,6 +1,5 @@
 package dev.stepd.golden;
 
-import dev.stepd.expr.Scope;
 import dev.stepd.expr.Type;
 import dev.stepd.expr.rewrite.Rewrite;
 import dev.stepd.rule.Clip;
