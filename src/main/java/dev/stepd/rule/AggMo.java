@@ -21,6 +21,7 @@ final class AggMo implements Rule {
     public Spec spec() {
         var spec = Spec.of("aggmo", "Aggregated momentum",
                         "Lucas, Sun, Zemel, Grosse: Aggregated momentum: stability through passive damping, 2018, arXiv:1804.00325")
+                .follows("AtheMathmo/AggMo@f91730d src/aggmo.py")
                 .lr(0.1)
                 .numbers("betas", BETAS, Hyperparameter.Range.DECAY, BETAS_MAX, "how much of each buffer is kept each step")
                 .weightDecay(0);
@@ -35,7 +36,7 @@ final class AggMo implements Rule {
     }
 
     @Override
-    public List<Spec.SlotSpec> slots(Settings settings) {
+    public List<Spec.SlotSpec> slots(Settings settings, String kind) {
         var first = spec().slots().getFirst();
         return IntStream.range(0, settings.elements("betas").size()).mapToObj(i -> first.named(buffer(i))).toList();
     }

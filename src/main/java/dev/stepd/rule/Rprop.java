@@ -17,6 +17,7 @@ final class Rprop implements Rule {
     public Spec spec() {
         return Spec.of("rprop", "Resilient propagation",
                         "Riedmiller, Braun: A direct adaptive method for faster backpropagation learning: the RPROP algorithm, ICNN 1993")
+                .follows("torch 2.13.0 torch.optim.Rprop")
                 .lr(0.01)
                 .real("eta_minus", 0.5, Hyperparameter.Range.DECAY, "what a step size shrinks by where the sign turns")
                 .real("eta_plus", 1.2, Hyperparameter.Range.GROWTH, "what a step size grows by where the sign stays")
@@ -24,6 +25,7 @@ final class Rprop implements Rule {
                 .maximize()
                 .slot("prev", Spec.Sign.SIGNED)
                 .slot("step_size", Spec.Sign.UNSIGNED, new Expr.Hyper("lr"))
+                .fine("it grows by factors that codes would round away")
                 .build();
     }
 

@@ -90,7 +90,7 @@ class SettingsTest {
     void listsAreAsLongAsTheyAreGiven() {
         var settings = read("aggmo", "betas", List.of(0, 0.5));
         assertThat(settings.resolved()).containsEntry("betas", List.of(0.0, 0.5));
-        assertThat(settings.rule().slots(settings)).extracting(Spec.SlotSpec::name)
+        assertThat(settings.rule().slots(settings, "")).extracting(Spec.SlotSpec::name)
                 .containsExactly("momentum_buffer.0", "momentum_buffer.1");
         assertThat(read("aggmo", "lr", 0.5).resolved()).containsEntry("betas", List.of(0.0, 0.9, 0.99));
     }
@@ -133,6 +133,18 @@ class SettingsTest {
         refuses(ErrorCode.INVALID_VALUE, "optimizer.nesterov is 1, expected true or false", Map.of("name", "sgd", "nesterov", 1));
         refuses(ErrorCode.INVALID_VALUE, "optimizer.nesterov is true, expected false unless momentum",
                 Map.of("name", "sgd", "nesterov", true));
+    }
+
+    @Test
+    void someChoicesMayBeWholeNumbers() {
+        assertThat(read("subset_norm", "subset_size", -2).resolved()).containsEntry("subset_size", -2L);
+        assertThat(read("subset_norm", "lr", 1).resolved()).containsEntry("subset_size", "heuristics");
+        for (Object wrong : List.of(0, 2.5)) {
+            refuses(ErrorCode.INVALID_VALUE, "optimizer.subset_size is " + wrong + ", expected a whole number other than 0",
+                    Map.of("name", "subset_norm", "subset_size", wrong));
+        }
+        refuses(ErrorCode.INVALID_VALUE, "optimizer.subset_size is \"rows\", expected one of [heuristics] or a whole number",
+                Map.of("name", "subset_norm", "subset_size", "rows"));
     }
 
     @Test
