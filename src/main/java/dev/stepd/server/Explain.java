@@ -5,9 +5,11 @@ import dev.stepd.codegen.cpu.Listing;
 import dev.stepd.engine.Recipe;
 import dev.stepd.error.ServiceException;
 import dev.stepd.expr.Printer;
+import dev.stepd.expr.equation.Layout;
 import dev.stepd.expr.rewrite.ChooseByHost;
 import dev.stepd.expr.rewrite.Rewrites;
 import dev.stepd.rule.Clip;
+import dev.stepd.rule.Entry;
 import dev.stepd.rule.Settings;
 import java.io.PrintStream;
 import java.util.LinkedHashMap;
@@ -15,6 +17,7 @@ import java.util.List;
 import java.util.Map;
 
 /// `stepd explain OPTIMIZER [name=value ...] [--interpreted | --cpu]`: what becomes of a rule on its way to a kernel.
+/// `stepd explain --page`: the page of all optimizers.
 ///
 /// Without a flag everything is shown; `--interpreted` ends at the program the interpreter runs, `--cpu` shows the generated
 /// code alone.
@@ -29,11 +32,16 @@ final class Explain {
 
     /// @throws UsageException when the optimizer or a setting of it is not one
     static void run(List<String> arguments, PrintStream out) {
+        if (arguments.equals(List.of("--page"))) {
+            out.print(CataloguePage.markdown());
+            return;
+        }
         var flags = arguments.stream().filter(a -> a.startsWith("--")).toList();
         var words = arguments.stream().filter(a -> !a.startsWith("--")).toList();
         var unknown = flags.stream().filter(f -> !List.of("--interpreted", "--cpu").contains(f)).findFirst();
         if (words.isEmpty() || unknown.isPresent() || flags.size() > 1) {
-            throw new UsageException("explain takes an optimizer, settings as name=value, and --interpreted or --cpu");
+            throw new UsageException(
+                    "explain takes an optimizer, settings as name=value, and --interpreted or --cpu; or --page alone");
         }
         try {
             var recipe = new Recipe(Settings.read(optimizer(words), List.of(), null), new Clip.None());
@@ -70,6 +78,7 @@ final class Explain {
     private void print(List<String> flags) {
         var conditions = recipe.conditions();
         if (!flags.contains("--cpu")) {
+            section("equations", Layout.of(Entry.equations(recipe.settings())));
             section("program, as the rule states it", recipe.step(true).toString());
         }
         for (long outcome = 0; outcome < 1L << conditions.size(); outcome++) {

@@ -1,0 +1,198 @@
+package dev.stepd.server;
+
+import dev.stepd.expr.equation.Equations;
+import dev.stepd.expr.equation.Layout;
+import dev.stepd.rule.Entry;
+import dev.stepd.rule.Hyperparameter;
+import dev.stepd.rule.Spec;
+import java.math.BigDecimal;
+import java.math.MathContext;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Locale;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+
+/// Writes the catalogue as the page people read: `src/site/markdown/optimizers.md`.
+final class CataloguePage {
+    private static final String INTRODUCTION = """
+            # Optimizers
+
+            What `POST /v1/sessions` takes as `optimizer.name`. This page is written from the rules themselves, the equations
+            from the program that a step runs: `./stepd explain --page > src/site/markdown/optimizers.md` writes it anew, and a
+            test holds it to the rules. `GET /v1/optimizers` answers the same as JSON.
+
+            Everything is told of the default configuration. `./stepd explain sgd momentum=0.9 nesterov=true` prints the
+            equations of another one, and all that becomes of them on the way to a kernel.
+
+            How to read the equations:
+
+            * `g` is the gradient, `p` the parameter, `t` the number of the step, from 1. The parameter moves by `delta`, which
+              is what a client is sent.
+            * `exp_avg` is a slot before the step, `exp_avg'` after it. Single letters are values of this step alone. All other
+              names are hyperparameters.
+            * `sum_tensor(x)` is the sum over the elements of each tensor, `sum_session(x)` over all tensors; likewise `mean`,
+              `max`, `count` and `norm`, which is Euclidean. `clip(x, a, b)` is `min(max(x, a), b)`, `sign(0)` is 0.
+            * `unscheduled(lr)` is the number as it was set, before a schedule moves it.
+            * The order of rounding is left out; the program that `./stepd explain` prints next has it.
+
+            Slots with one value for a tensor, a row or the session take no room worth counting and keep their own type (f64) in
+            every format; they count as 0 bytes a parameter.
+            """;
+    /// Digits of bytes that blocks of a format do not divide evenly.
+    private static final MathContext DIGITS = new MathContext(4);
+
+    private final StringBuilder page = new StringBuilder(INTRODUCTION);
+
+    private CataloguePage() {}
+
+    static String markdown() {
+        return write(Entry.all());
+    }
+
+    private static String write(List<Entry> entries) {
+        var page = new CataloguePage();
+        var sorted = entries.stream().sorted(Comparator.comparing(entry -> entry.spec().name())).toList();
+        page.index(sorted);
+        sorted.forEach(page::section);
+        return page.page.toString();
+    }
+
+    private void index(List<Entry> entries) {
+        line("");
+        var columns = new ArrayList<>(List.of("optimizer", "what it is"));
+        StateFormat.ALL.forEach(format -> columns.add("bytes a parameter, " + format.name()));
+        columns.add("needs besides gradients");
+        header(columns);
+        for (var entry : entries) {
+            var name = entry.spec().name();
+            var cells = new ArrayList<>(List.of("[%s](#%s)".formatted(name, name), entry.spec().title()));
+            StateFormat.ALL.forEach(format -> cells.add(number(format.bytesPerParameter(entry))));
+            cells.add(String.join(", ", needs(entry)));
+            row(cells);
+        }
+    }
+
+    private static List<String> needs(Entry entry) {
+        var needs = new ArrayList<String>();
+        if (entry.needsParameters()) {
+            needs.add("parameters");
+        }
+        entry.inputs().forEach(input -> needs.add(code(input)));
+        return needs;
+    }
+
+    private void section(Entry entry) {
+        var spec = entry.spec();
+        line("");
+        line("## " + spec.name());
+        line("");
+        line("%s. %s. Follows %s.".formatted(spec.title(), linkedPaper(spec.paper()), linkedSource(spec.reference())));
+        line("");
+        line("```");
+        page.append(Layout.of(entry.equations()));
+        line("```");
+        if (!entry.variations().isEmpty()) {
+            line("");
+            line("Other equations with " + joined(entry.variations(), CataloguePage::setting) + ".");
+        }
+        var needs = needs(entry);
+        line("");
+        line(needs.isEmpty() ? "Needs gradients only." : "Needs gradients and " + String.join(", ", needs) + ".");
+        slots(entry);
+        hyperparameters(spec);
+    }
+
+    private void slots(Entry entry) {
+        line("");
+        if (entry.spec().slots().isEmpty()) {
+            line("Keeps no state.");
+            return;
+        }
+        var columns = new ArrayList<>(List.of("slot", "one value for each", "sign", "starts at"));
+        StateFormat.ALL.forEach(format -> columns.add("bytes a parameter, " + format.name()));
+        header(columns);
+        for (var slot : entry.spec().slots()) {
+            boolean kept = entry.kept().contains(slot.name());
+            var cells = new ArrayList<>(List.of(code(slot.name()) + (kept ? "" : " (other settings)"),
+                    slot.scope().toString(), slot.sign().name().toLowerCase(Locale.ROOT), initial(slot)));
+            StateFormat.ALL.forEach(format -> cells.add(number(format.bytesPerParameter(slot))));
+            row(cells);
+        }
+        if (entry.spec().slots().size() > 1) {
+            var cells = new ArrayList<>(List.of("all by default", "", "", ""));
+            StateFormat.ALL.forEach(format -> cells.add(number(format.bytesPerParameter(entry))));
+            row(cells);
+        }
+    }
+
+    private static String initial(Spec.SlotSpec slot) {
+        return slot.startsAtParameter() ? "the parameter" : code(Equations.text(slot.initial()));
+    }
+
+    private void hyperparameters(Spec spec) {
+        line("");
+        header(List.of("hyperparameter", "default", "values", "meaning"));
+        for (var hyperparameter : spec.hyperparameters()) {
+            var name = code(hyperparameter.name());
+            row(switch (hyperparameter) {
+                case Hyperparameter.Real real -> List.of(name, number(real.initial()), range(real), real.meaning());
+                case Hyperparameter.Flag flag ->
+                    List.of(name, String.valueOf(flag.initial()), "true, false", flag.meaning());
+                case Hyperparameter.Choice choice ->
+                    List.of(name, choice.initial(), String.join(", ", choice.values()), choice.meaning());
+            });
+        }
+    }
+
+    private static String range(Hyperparameter.Real real) {
+        var off = real.off();
+        var orNull = off.isEmpty() ? "" : off.getAsDouble() == 0 ? ", null for 0" : ", null for no bound";
+        return real.range() + orNull;
+    }
+
+    private static String linkedPaper(String paper) {
+        return paper.replaceAll("arXiv:(\\d{4}\\.\\d{4,5})", "[arXiv:$1](https://arxiv.org/abs/$1)");
+    }
+
+    private static String linkedSource(String reference) {
+        return reference.replaceAll("([\\w.-]+/[\\w.-]+)@([0-9a-f]{7,40})", "[$1@$2](https://github.com/$1/tree/$2)");
+    }
+
+    private static String joined(List<String> texts, Function<String, String> change) {
+        return texts.stream().map(change).collect(Collectors.joining(", "));
+    }
+
+    /// `nesterov = true (with momentum other than 0)` as code and words.
+    private static String setting(String text) {
+        int with = text.indexOf(" (with ");
+        return with < 0 ? code(text)
+                : code(text.substring(0, with)) + " (with " + code(text.substring(with + 7, text.length() - 1)) + ")";
+    }
+
+    private static String code(String text) {
+        return "`" + text + "`";
+    }
+
+    /// As short as it can be said: `4`, `1e-8`, `1.016`.
+    private static String number(double value) {
+        var digits = BigDecimal.valueOf(value);
+        var shown = (digits.precision() > DIGITS.getPrecision() + 3 ? digits.round(DIGITS) : digits).stripTrailingZeros();
+        boolean plain = value == 0 || Math.abs(value) >= 1e-4 && Math.abs(value) < 1e7;
+        return plain ? shown.toPlainString() : shown.unscaledValue() + "e" + -shown.scale();
+    }
+
+    private void header(List<String> cells) {
+        row(cells);
+        line("|" + "---|".repeat(cells.size()));
+    }
+
+    private void row(List<String> cells) {
+        line("| " + String.join(" | ", cells.stream().map(cell -> cell.replace("|", "\\|")).toList()) + " |");
+    }
+
+    private void line(String text) {
+        page.append(text).append('\n');
+    }
+}
