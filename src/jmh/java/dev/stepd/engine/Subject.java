@@ -16,6 +16,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -39,6 +40,7 @@ public final class Subject implements AutoCloseable {
     private final Variant update;
     private final Spans spans = new Spans(List.of(new Spans.Span(0, 1)));
     private final BitSet present = new BitSet();
+    private final BitSet given = new BitSet();
     private final long elements;
     private final MemorySegment parameters;
     private final List<MemorySegment> slots;
@@ -63,14 +65,16 @@ public final class Subject implements AutoCloseable {
         stepper.parametersLoaded();
         parameters = stepper.parameters().getFirst().data();
         slots = stepper.slots().stream().map(part -> part.data()).toList();
-        body = engine.memory().allocate(elements * Float.BYTES + 64, "gradients");
+        body = engine.memory().allocate(stepper.body().byteCount(), "a body");
         present.set(0);
+        given.set(0, stepper.body().inputs().size());
         fill(parameters, 1, 0.05f);
         refill();
 
-        var recipe = Recipe.of(blueprint);
-        variants = new Variants(recipe, true, device, domain(elements), arrays(recipe));
-        var hyper = new double[recipe.settings().numberNames().size()];
+        var recipe = Optimizer.of(blueprint).recipes().getFirst();
+        variants = new Variants(recipe, true, device, domain(elements), arrays(recipe), stepper.body().arrays(0));
+        var hyper = new double[Recipe.hostNames(recipe.settings()).size()];
+        Arrays.fill(hyper, 1); // every input is given
         recipe.settings().values(0, STEP, hyper);
         slotTypes = recipe.slots().stream().map(slot -> slot.storage()).toList();
         slotAddresses = addresses(slots);
@@ -107,7 +111,7 @@ public final class Subject implements AutoCloseable {
     }
 
     private static Domain domain(long elements) {
-        return new Domain(List.of(new Domain.Tensor(elements, Shape.of(elements).rows(), 0)), 1);
+        return new Domain(List.of(new Domain.Tensor(elements, 1, Shape.of(elements).rows(), 0, 0)), 1);
     }
 
     private Map<Buffer, MemorySegment> arrays(Recipe recipe) {
@@ -131,6 +135,10 @@ public final class Subject implements AutoCloseable {
     /// Gradients such as models have: small, of both signs.
     public void refill() {
         fill(gradients(), 2, 0.01f);
+        for (var input : stepper.body().inputs()) {
+            long count = input.ofTensors() ? elements : 1;
+            fill(body.segment().asSlice(input.offset(), count * Float.BYTES), 3, 0.01f);
+        }
     }
 
     private static void fill(MemorySegment values, long seed, float scale) {
@@ -223,7 +231,7 @@ public final class Subject implements AutoCloseable {
 
     /// A whole step: measures the gradient, computes the host's values, updates.
     public void step() {
-        if (stepper.step(body.segment(), present) != Stepper.Outcome.APPLIED) {
+        if (stepper.step(body.segment(), present, given) != Stepper.Outcome.APPLIED) {
             throw new IllegalStateException("a step was not applied");
         }
     }

@@ -5,19 +5,22 @@ import java.util.List;
 
 /// What the values of each scope stand for: the tensors of a session in flat order.
 public record Domain(List<Tensor> tensors, int groups) {
-    /// @param rows of the matrix view `[rows, elements / rows]`
+    /// @param slabs matrices the tensor is seen as, one after the other: usually one
+    /// @param rows of each matrix
     /// @param group the tensor's group; groups follow each other in flat order
-    public record Tensor(long elements, long rows, int group) {
+    /// @param origin elements of the tensors that the session declares before it
+    public record Tensor(long elements, long slabs, long rows, int group, long origin) {
+        /// Columns of each matrix.
         public long columns() {
-            return rows == 0 ? 0 : elements / rows;
+            return slabs * rows == 0 ? 0 : elements / (slabs * rows);
         }
 
         /// How many values of a scope belong to this tensor.
         public long count(Scope scope) {
             return switch (scope.kind()) {
                 case ELEMENT -> elements;
-                case ROW -> rows;
-                case COLUMN -> columns();
+                case ROW -> slabs * rows;
+                case COLUMN -> slabs * columns();
                 case BLOCK -> Math.ceilDiv(elements, scope.size());
                 case TENSOR -> 1;
                 case GROUP, SESSION -> throw new IllegalStateException("no tensor has a part of a " + scope);

@@ -13,42 +13,57 @@ import dev.stepd.rule.Inputs;
 import dev.stepd.rule.OptimizerProgram;
 import dev.stepd.rule.Settings;
 import dev.stepd.rule.Spec;
-import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
+import dev.stepd.tensor.DType;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
 
-/// A session's optimizer as programs, before any memory or device.
+/// A session's optimizer as programs for the tensors of one kind, before any memory or device.
 public final class Recipe {
     /// What elements are computed and stored in.
     private static final Type ELEMENT = Type.F32;
 
     private final Settings settings;
     private final Clip clip;
+    private final Kind kind;
     private final Program bare;
     private final boolean readsParameters;
 
-    public Recipe(Settings settings, Clip clip) {
+    public Recipe(Settings settings, Clip clip, Kind kind) {
         this.settings = settings;
         this.clip = clip;
+        this.kind = kind;
         this.bare = step(false);
         this.readsParameters = bare.reads().contains(Inputs.param(ELEMENT))
                 || slots().stream().anyMatch(Spec.SlotSpec::startsAtParameter);
     }
 
-    static Recipe of(Engine.Blueprint blueprint) {
-        var settings = Settings.read(blueprint.optimizer(), blueprint.groups(), blueprint.schedule());
-        return new Recipe(settings, Clip.read(blueprint.clip()));
+    /// One for each kind the rule tells apart, of parameters and slots in f32.
+    public static List<Recipe> each(Settings settings, Clip clip) {
+        return settings.rule().kinds().stream()
+                .map(view -> new Recipe(settings, clip, new Kind(view, DType.F32, false)))
+                .toList();
     }
 
     public Settings settings() {
         return settings;
     }
 
+    /// What host values are computed from: the numbers of the settings in their order, then for each extra input of the rule
+    /// whether the step brings it, 1 or 0.
+    static List<String> hostNames(Settings settings) {
+        var given = settings.rule().spec().inputs().stream().map(input -> Inputs.GIVEN + input.name());
+        return Stream.concat(settings.numberNames().stream(), given).toList();
+    }
+
+    public Kind kind() {
+        return kind;
+    }
+
     /// The step as the rule and the session's settings have it, the host's choices still open.
     public Program step(boolean updatesParameters) {
-        return OptimizerProgram.step(settings, clip, ELEMENT, updatesParameters);
+        return OptimizerProgram.step(settings, clip, kind.view(), ELEMENT, updatesParameters);
     }
 
     /// What the host has to decide before a step, as bits of [#plan]'s outcomes.
@@ -67,17 +82,26 @@ public final class Recipe {
     }
 
     /// The passes that measure the gradient.
-    static Plan measurePlan() {
-        return Planner.plan(Rewrites.expand(OptimizerProgram.measure(ELEMENT)));
+    static Plan measurePlan(Clip clip) {
+        return Planner.plan(Rewrites.expand(OptimizerProgram.measure(clip, ELEMENT)));
     }
 
-    boolean readsParameters() {
+    /// Whether parameter values have to be there before the first step.
+    public boolean readsParameters() {
         return readsParameters;
     }
 
-    /// The slots this configuration keeps, in the order the rule names them.
-    List<Spec.SlotSpec> slots() {
-        return settings.rule().spec().slots().stream().filter(slot -> uses(slot.name())).toList();
+    /// The averages of the parameters that this configuration keeps, by name.
+    Map<String, Plan> averages() {
+        var plans = new LinkedHashMap<String, Plan>();
+        OptimizerProgram.averages(settings, kind.view(), ELEMENT).forEach((name, program) ->
+                plans.put(name, Planner.plan(Rewrites.expand(ChooseByHost.undecided(program)))));
+        return plans;
+    }
+
+    /// The slots this configuration keeps, in the order its parts name them.
+    public List<Spec.SlotSpec> slots() {
+        return settings.slots(kind.view()).stream().filter(slot -> uses(slot.name())).toList();
     }
 
     private boolean uses(String slot) {
@@ -90,13 +114,8 @@ public final class Recipe {
         return new Buffer(Buffer.Kind.SLOT, slot.name(), slot.scope(), slot.storage());
     }
 
-    /// `sha256:` over the program's text: equal hashes mean state moves between sessions bit for bit.
-    String hash() {
-        try {
-            var digest = MessageDigest.getInstance("SHA-256").digest(bare.toString().getBytes(StandardCharsets.UTF_8));
-            return "sha256:" + HexFormat.of().formatHex(digest);
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException("every JDK has SHA-256", e);
-        }
+    /// The program's text: equal texts mean state moves between sessions bit for bit.
+    String text() {
+        return bare.toString();
     }
 }

@@ -8,9 +8,7 @@ import dev.stepd.expr.Expr;
 import dev.stepd.expr.Scalar;
 import dev.stepd.expr.Scope;
 import dev.stepd.expr.Type;
-import dev.stepd.rule.Clip;
 import dev.stepd.rule.Inputs;
-import dev.stepd.rule.OptimizerProgram;
 import dev.stepd.rule.Spec;
 import dev.stepd.tensor.DType;
 import dev.stepd.tensor.Part;
@@ -22,31 +20,29 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/// Everything a session keeps, in one region: parameters, slots, and what the gradient measures to.
+/// What is kept of the tensors of one kind, in one region: parameters and slots.
 final class StateArrays implements AutoCloseable {
     /// Arrays start this much apart modulo a page, so that the streams of a pass do not fall on the same cache sets.
-    private static final long STAGGER_BYTES = 5 * 64;
+    static final long STAGGER_BYTES = 5 * 64;
 
-    private final Layout layout;
+    private final List<Layout.Place> places;
     private final Domain domain;
     private final List<Spec.SlotSpec> slots;
     private final Region region;
     private final Map<Buffer, MemorySegment> segments = new LinkedHashMap<>();
 
-    StateArrays(Layout layout, Domain domain, List<Spec.SlotSpec> slots, Memory memory) {
-        this.layout = layout;
+    StateArrays(List<Layout.Place> places, Domain domain, List<Spec.SlotSpec> slots, Memory memory) {
+        this.places = places;
         this.domain = domain;
         this.slots = slots;
         var buffers = new ArrayList<Buffer>();
         buffers.add(Inputs.param(Type.F32));
         slots.forEach(slot -> buffers.add(Recipe.buffer(slot)));
-        buffers.add(OptimizerProgram.GRAD_SQUARES);
-        buffers.add(Clip.GRAD_NORM);
         var offsets = new long[buffers.size() + 1];
         for (int i = 0; i < buffers.size(); i++) {
             offsets[i + 1] = Math.addExact(offsets[i], roomFor(buffers.get(i)));
         }
-        region = memory.allocate(offsets[buffers.size()], "a session of " + layout.elementCount() + " elements");
+        region = memory.allocate(offsets[buffers.size()], "a session of " + domain.count(Scope.ELEMENT) + " elements");
         for (int i = 0; i < buffers.size(); i++) {
             segments.put(buffers.get(i), region.segment().asSlice(offsets[i], bytes(buffers.get(i))));
         }
@@ -74,7 +70,7 @@ final class StateArrays implements AutoCloseable {
             }
             var parts = parts(Recipe.buffer(slot));
             for (int position = 0; position < parts.size(); position++) {
-                int group = layout.places().get(position).group();
+                int group = places.get(position).group();
                 fill(parts.get(position), slot.storage(), initial(slot, hyper.apply(group)));
             }
         }
@@ -137,31 +133,34 @@ final class StateArrays implements AutoCloseable {
         var data = parts(Inputs.param(Type.F32));
         var parts = new ArrayList<Part>();
         for (int i = 0; i < data.size(); i++) {
-            var tensor = layout.places().get(i).tensor();
+            var tensor = places.get(i).tensor();
             parts.add(new Part(tensor.name(), tensor.dtype(), tensor.shape(), data.get(i)));
         }
         return parts;
     }
 
-    /// By tensor, then in the rule's order; last what the session has once, under keys that name no tensor.
+    /// By tensor, then in the rule's order.
     List<Part> slots() {
         var ofTensors = slots.stream().filter(slot -> !isShared(slot)).toList();
         var data = ofTensors.stream().map(slot -> parts(Recipe.buffer(slot))).toList();
         var parts = new ArrayList<Part>();
-        for (int position = 0; position < layout.places().size(); position++) {
-            var tensor = layout.places().get(position).tensor();
+        for (int position = 0; position < places.size(); position++) {
+            var tensor = places.get(position).tensor();
             for (int i = 0; i < ofTensors.size(); i++) {
                 var slot = ofTensors.get(i);
                 var shape = shape(slot.scope(), tensor.shape(), position);
                 parts.add(part(tensor.name(), slot, shape, data.get(i).get(position)));
             }
         }
-        for (var slot : slots) {
-            if (isShared(slot)) {
-                parts.add(part("", slot, Shape.of(1), of(Recipe.buffer(slot))));
-            }
-        }
         return parts;
+    }
+
+    /// What the session has once, under keys that name no tensor.
+    List<Part> sharedSlots() {
+        return slots.stream()
+                .filter(StateArrays::isShared)
+                .map(slot -> part("", slot, Shape.of(1), of(Recipe.buffer(slot))))
+                .toList();
     }
 
     private static Part part(String tensor, Spec.SlotSpec slot, Shape shape, MemorySegment data) {

@@ -30,7 +30,8 @@ public record Buffer(Kind kind, String name, Scope scope, Type storage) {
     public String toString() {
         return switch (kind) {
             case GRAD, DELTA, PARAM -> kind.name().toLowerCase(java.util.Locale.ROOT);
-            case INPUT, SLOT -> name;
+            case SLOT -> name;
+            case INPUT -> "input:" + name;
             case HOST -> "host:" + name;
             case EXTENT -> "count(" + scope + ")";
             case TEMP -> "%" + name;

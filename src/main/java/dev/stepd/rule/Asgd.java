@@ -4,6 +4,7 @@ import dev.stepd.expr.Expr;
 import dev.stepd.expr.Program.Assignment;
 import dev.stepd.expr.Scope;
 import java.util.List;
+import java.util.Optional;
 
 /// Gradient descent with a falling rate, and the mean of the parameters from step `t0` on.
 ///
@@ -30,18 +31,24 @@ final class Asgd implements Rule {
     }
 
     @Override
+    public Optional<Expr> average(Inputs in) {
+        return Optional.of(in.slot("ax").old());
+    }
+
+    @Override
     public List<Assignment> step(Inputs in) {
         var lr = in.hyper("lr");
         var lambd = in.hyper("lambd");
         var ax = in.slot("ax");
         var eta = in.slot("eta");
         var mu = in.slot("mu");
-        var delta = lambd.times(eta.old()).times(in.param()).plus(eta.old().times(in.decayedGrad())).negate();
-        var moved = in.param().plus(delta);
+        var step = lambd.times(eta.old()).times(in.param()).plus(eta.old().times(in.decayedGrad())).negate();
+        var delta = in.delta(step);
+        var moved = in.param().plus(delta.value());
         var fall = Inputs.pow(lambd.times(lr).times(in.t()).plus(1), in.hyper("alpha"));
         var averaged = Inputs.max(Inputs.one(), in.t().minus(in.hyper("t0")));
         return List.of(
-                in.delta(delta),
+                delta,
                 ax.becomes(Inputs.ema(moved, ax.old(), mu.old())),
                 eta.becomes(lr.over(fall)),
                 mu.becomes(Inputs.one().over(averaged)));

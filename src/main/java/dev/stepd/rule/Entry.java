@@ -1,178 +1,128 @@
 package dev.stepd.rule;
 
-import dev.stepd.error.ServiceException;
 import dev.stepd.expr.Buffer;
-import dev.stepd.expr.Expr;
 import dev.stepd.expr.Program;
-import dev.stepd.expr.Scope;
 import dev.stepd.expr.Type;
 import dev.stepd.expr.equation.Equation;
 import dev.stepd.expr.equation.Equations;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.HashSet;
-import java.util.IdentityHashMap;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
+import java.util.function.Function;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
-/// What the catalogue tells of a name that an optimizer can be asked for by. What it tells of a step is read off the
-/// program of the default configuration.
+/// What the catalogue tells of one of its names. What it tells of steps is read off the programs of the default
+/// configuration; what goes around an optimizer is told around plain SGD.
 ///
 /// @param spec name, title, paper, what the settings and the slots are
-/// @param kept the names of the slots that the default configuration keeps
-/// @param inputs what its step takes beside gradients, as bodies name it: `<tensor>#<input>`, or `#<input>` for the session
-/// @param needsParameters whether parameter values have to be uploaded before its first step
-/// @param equations its step
-/// @param variations the settings that change the equations, such as `amsgrad = true`
+/// @param composition what stands for it while nothing is set, without presets
+/// @param steps one for each kind of tensor that is told apart, the usual one first
+/// @param variations the settings that make other equations, such as `amsgrad = true`
 public record Entry(
-        Kind kind,
-        Spec spec,
-        Set<String> kept,
-        List<String> inputs,
-        boolean needsParameters,
-        List<Equation> equations,
-        List<String> variations) {
+        Kind kind, Spec spec, Composition composition, List<Step> steps, List<String> variations) {
+    private static final Map<String, Object> PLAIN = Map.of("name", "sgd");
+
     /// What a name stands for.
     public enum Kind {
         /// A rule of its own.
-        OPTIMIZER
+        OPTIMIZER,
+        /// A composition under a name, asked for as an optimizer is.
+        PRESET,
+        /// What goes around any optimizer.
+        WRAPPER,
+        /// An average of the parameters that a session can keep.
+        AVERAGE
+    }
+
+    /// What happens to tensors of one kind.
+    ///
+    /// @param tensors the kind; empty where all are alike
+    /// @param slots what is kept of them
+    /// @param readsParameters whether parameter values have to be uploaded before the first step
+    /// @param equations the step
+    /// @param averages the averages that can be read, of what a step has left
+    public record Step(
+            String tensors,
+            List<Spec.SlotSpec> slots,
+            boolean readsParameters,
+            List<Equation> equations,
+            List<Equation> averages) {
+        public Step {
+            slots = List.copyOf(slots);
+            equations = List.copyOf(equations);
+            averages = List.copyOf(averages);
+        }
     }
 
     public Entry {
-        kept = Set.copyOf(kept);
-        inputs = List.copyOf(inputs);
-        equations = List.copyOf(equations);
+        steps = List.copyOf(steps);
         variations = List.copyOf(variations);
     }
 
-    /// Everything there is, in the catalogue's order.
+    /// Everything: what `optimizer.name` may be, then wrappers and averages.
     public static List<Entry> all() {
-        return Catalogue.rules().stream().map(Entry::of).toList();
+        var entries = new ArrayList<Entry>();
+        Catalogue.rules().forEach(rule -> entries.add(of(Kind.OPTIMIZER, rule.spec(), Composition::of)));
+        Catalogue.presets().forEach(preset -> entries.add(of(Kind.PRESET, preset.spec(), Composition::of)));
+        Catalogue.wrappers().forEach(wrapper ->
+                entries.add(of(Kind.WRAPPER, wrapper.spec(), set -> Composition.of(PLAIN).wrapped(set))));
+        Catalogue.averages().forEach(average ->
+                entries.add(of(Kind.AVERAGE, average.spec(), set -> Composition.of(PLAIN).averaged(set))));
+        return entries;
     }
 
-    static Entry of(Rule rule) {
-        var spec = rule.spec();
-        var program = program(settings(Map.of("name", spec.name())));
-        var kept = kept(program);
-        boolean copies = spec.slots().stream().anyMatch(slot -> kept.contains(slot.name()) && slot.startsAtParameter());
-        return new Entry(Kind.OPTIMIZER, spec, kept, inputs(program), copies || program.reads().contains(Inputs.param(Type.F32)),
-                Equations.of(program), variations(spec, program));
+    /// @param around the composition that settings of this name stand in
+    private static Entry of(Kind kind, Spec spec, Function<Map<String, @Nullable Object>, Composition> around) {
+        var standard = around.apply(Map.of("name", spec.name())).expanded();
+        var settings = Settings.read(standard, List.of(), null);
+        var clip = Clip.read(standard.clip());
+        var owner = kind == Kind.OPTIMIZER || kind == Kind.PRESET ? null : spec;
+        var steps = settings.rule().kinds().stream().map(tensors -> step(settings, clip, tensors, owner)).toList();
+        return new Entry(kind, spec, standard, steps, new Variations(spec, around).told());
     }
 
-    private static Settings settings(Map<String, Object> optimizer) {
-        return Settings.read(optimizer, List.of(), null);
-    }
-
-    /// The rule's step alone: without clipping, and without moving the parameter.
-    private static Program program(Settings settings) {
-        return OptimizerProgram.step(settings, new Clip.None(), Type.F32, false);
-    }
-
-    /// The step's equations for other settings than the defaults.
-    public static List<Equation> equations(Settings settings) {
-        return Equations.of(program(settings));
-    }
-
-    /// The slots that the default configuration keeps.
-    public List<Spec.SlotSpec> keptSlots() {
-        return spec.slots().stream().filter(slot -> kept.contains(slot.name())).toList();
-    }
-
-    private static Set<String> kept(Program program) {
-        var kept = new HashSet<String>();
-        program.reads().stream().filter(b -> b.kind() == Buffer.Kind.SLOT).forEach(b -> kept.add(b.name()));
-        program.assignments().stream()
-                .filter(a -> a.target().kind() == Buffer.Kind.SLOT)
-                .forEach(a -> kept.add(a.target().name()));
-        return kept;
-    }
-
-    private static List<String> inputs(Program program) {
-        return program.reads().stream()
-                .filter(buffer -> buffer.kind() == Buffer.Kind.INPUT)
-                .map(buffer -> (buffer.scope().equals(Scope.SESSION) ? "#" : "<tensor>#") + buffer.name())
+    /// @param owner whose slots are told of, or null for all
+    private static Step step(Settings settings, Clip clip, String tensors, @Nullable Spec owner) {
+        var program = OptimizerProgram.step(settings, clip, tensors, Type.F32, false);
+        var slots = kept(program, settings.slots(tensors)).stream()
+                .filter(slot -> owner == null || owner.slots().stream().anyMatch(own -> own.name().equals(slot.name())))
                 .toList();
+        boolean reads = program.reads().contains(Inputs.param(Type.F32))
+                || slots.stream().anyMatch(Spec.SlotSpec::startsAtParameter);
+        return new Step(tensors, slots, reads, Equations.of(program), averages(settings, tensors));
     }
 
-    /// Tries every setting, alone and then beside each of those that made a difference: what it does to the program is
-    /// what tells.
-    private static List<String> variations(Spec spec, Program standard) {
-        var standing = Map.<String, Object>of("name", spec.name());
-        var first = differing(spec, standing, shape(standard));
-        var told = new LinkedHashMap<String, String>();
-        first.forEach((name, trial) -> told.put(trial.told(), trial.told()));
-        for (var base : first.values()) {
-            var shape = shape(program(settings(base.optimizer())));
-            differing(spec, base.optimizer(), shape).forEach((name, trial) ->
-                    told.putIfAbsent(trial.told(), trial.told() + " (with " + base.told() + ")"));
-        }
-        return List.copyOf(told.values());
+    private static List<Spec.SlotSpec> kept(Program program, List<Spec.SlotSpec> slots) {
+        var kept = new HashSet<String>();
+        Stream.concat(program.reads().stream(), program.assignments().stream().map(Program.Assignment::target))
+                .filter(buffer -> buffer.kind() == Buffer.Kind.SLOT)
+                .forEach(buffer -> kept.add(buffer.name()));
+        return slots.stream().filter(slot -> kept.contains(slot.name())).toList();
     }
 
-    /// A configuration, and what is told of the last setting that made it.
-    private record Trial(String told, Map<String, Object> optimizer) {}
-
-    /// The settings that, added to `standing`, make another program than one of `shape`, by how they are told.
-    private static Map<String, Trial> differing(Spec spec, Map<String, Object> standing, List<Object> shape) {
-        var differing = new LinkedHashMap<String, Trial>();
-        for (var hyperparameter : spec.hyperparameters()) {
-            if (standing.containsKey(hyperparameter.name())) {
-                continue;
-            }
-            trials(hyperparameter).forEach((shown, value) -> {
-                var optimizer = new HashMap<>(standing);
-                optimizer.put(hyperparameter.name(), value);
-                var told = hyperparameter.name() + " " + shown;
-                if (differs(optimizer, shape)) {
-                    differing.put(told, new Trial(told, optimizer));
-                }
-            });
-        }
-        return differing;
+    private static List<Equation> averages(Settings settings, String tensors) {
+        var averages = new ArrayList<Equation>();
+        OptimizerProgram.averages(settings, tensors, Type.F32).values().forEach(program ->
+                Equations.of(program).forEach(equation ->
+                        averages.add(equation.name().equals("delta") ? equation.named("average") : equation)));
+        return averages;
     }
 
-    private static boolean differs(Map<String, Object> optimizer, List<Object> shape) {
-        try {
-            return !shape(program(settings(optimizer))).equals(shape);
-        } catch (ServiceException meaningless) {
-            return false; // without further settings that it goes with
-        }
+    /// Whether parameter values have to be uploaded before the first step.
+    public boolean needsParameters() {
+        return steps.stream().anyMatch(Step::readsParameters);
     }
 
-    /// Everything that makes programs differ, in less time than their texts take.
-    private static List<Object> shape(Program program) {
-        var shape = new ArrayList<Object>();
-        var numbers = new IdentityHashMap<Expr, Integer>();
-        for (var node : program.nodes()) {
-            numbers.put(node, numbers.size());
-            shape.add(switch (node) {
-                case Expr.Leaf leaf -> leaf;
-                case Expr.Unary unary -> unary.op();
-                case Expr.Binary binary -> binary.op();
-                case Expr.Compare compare -> compare.op();
-                case Expr.Reduce reduce -> List.of(reduce.op(), reduce.over());
-                case Expr.Convert _, Expr.Bits _, Expr.Fma _, Expr.Select _ -> node.getClass();
-            });
-            node.operands().forEach(operand -> shape.add(numbers.get(operand)));
-        }
-        program.assignments().forEach(a -> shape.addAll(List.of(a.target(), numbers.get(a.value()))));
-        return shape;
+    /// Whether the default configuration keeps a slot of this name.
+    public boolean keeps(String slot) {
+        return steps.stream().flatMap(step -> step.slots().stream()).anyMatch(kept -> kept.name().equals(slot));
     }
 
-    /// Values to try, by how they are told.
-    private static Map<String, Object> trials(Hyperparameter hyperparameter) {
-        return switch (hyperparameter) {
-            case Hyperparameter.Flag flag -> Map.of("= " + !flag.initial(), !flag.initial());
-            case Hyperparameter.Choice choice -> {
-                var others = new LinkedHashMap<String, Object>();
-                choice.values().stream().filter(v -> !v.equals(choice.initial())).forEach(v -> others.put("= " + v, v));
-                yield others;
-            }
-            case Hyperparameter.Real real when real.initial() != 0 ->
-                real.range().contains(0) ? Map.of("= 0", 0) : Map.of();
-            case Hyperparameter.Real real -> Map.of("other than 0", real.range().contains(2) ? 2 : 0.5);
-        };
+    /// Every slot that a configuration may use; those of the default one as it keeps them.
+    public List<Spec.SlotSpec> slots() {
+        var kept = steps.stream().flatMap(step -> step.slots().stream()).distinct();
+        return Stream.concat(kept, spec.slots().stream().filter(slot -> !keeps(slot.name()))).toList();
     }
 }

@@ -5,11 +5,12 @@ import dev.stepd.codegen.cpu.Listing;
 import dev.stepd.engine.Recipe;
 import dev.stepd.error.ServiceException;
 import dev.stepd.expr.Printer;
+import dev.stepd.expr.equation.Equations;
 import dev.stepd.expr.equation.Layout;
 import dev.stepd.expr.rewrite.ChooseByHost;
 import dev.stepd.expr.rewrite.Rewrites;
 import dev.stepd.rule.Clip;
-import dev.stepd.rule.Entry;
+import dev.stepd.rule.Composition;
 import dev.stepd.rule.Settings;
 import java.io.PrintStream;
 import java.util.LinkedHashMap;
@@ -44,8 +45,11 @@ final class Explain {
                     "explain takes an optimizer, settings as name=value, and --interpreted or --cpu; or --page alone");
         }
         try {
-            var recipe = new Recipe(Settings.read(optimizer(words), List.of(), null), new Clip.None());
-            new Explain(recipe, out).print(flags);
+            var composition = Composition.of(optimizer(words)).expanded();
+            var settings = Settings.read(composition, List.of(), null);
+            for (var recipe : Recipe.each(settings, Clip.read(composition.clip()))) {
+                new Explain(recipe, out).print(flags);
+            }
         } catch (ServiceException e) {
             throw new UsageException(e.getMessage());
         }
@@ -78,8 +82,8 @@ final class Explain {
     private void print(List<String> flags) {
         var conditions = recipe.conditions();
         if (!flags.contains("--cpu")) {
-            section("equations", Layout.of(Entry.equations(recipe.settings())));
-            section("program, as the rule states it", recipe.step(true).toString());
+            section("equations" + of(), Layout.of(Equations.of(recipe.step(false))));
+            section("program, as the rule states it" + of(), recipe.step(true).toString());
         }
         for (long outcome = 0; outcome < 1L << conditions.size(); outcome++) {
             var when = when(outcome);
@@ -101,16 +105,20 @@ final class Explain {
         }
     }
 
-    /// Which of the host's choices a program is for.
+    /// Which tensors and which of the host's choices a program is for.
     private String when(long outcome) {
-        var text = new StringBuilder();
+        var text = new StringBuilder(of());
         for (int i = 0; i < recipe.conditions().size(); i++) {
             boolean holds = (outcome >>> i & 1) != 0;
-            text.append(text.isEmpty() ? " when " : " and ")
+            text.append(i == 0 ? " when " : " and ")
                     .append(holds ? "" : "not ")
                     .append(Printer.print(recipe.conditions().get(i)));
         }
         return text.toString();
+    }
+
+    private String of() {
+        return recipe.kind().view().isEmpty() ? "" : " of a " + recipe.kind().view();
     }
 
     private void section(String title, String text) {

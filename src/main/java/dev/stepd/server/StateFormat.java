@@ -2,7 +2,9 @@ package dev.stepd.server;
 
 import dev.stepd.rule.Entry;
 import dev.stepd.rule.Spec;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 
 /// How much memory a format takes for a slot that has one value for each element.
 ///
@@ -18,8 +20,15 @@ record StateFormat(String name, double elementBytes, double blockBytes, int bloc
         return slot.scope().isElement() ? elementBytes + blockBytes / blockElements : 0;
     }
 
-    /// Bytes for each parameter of all slots that the default configuration keeps.
-    double bytesPerParameter(Entry entry) {
-        return entry.keptSlots().stream().mapToDouble(this::bytesPerParameter).sum();
+    /// Bytes for each parameter of all slots that are kept of a kind of tensors.
+    double bytesPerParameter(Entry.Step step) {
+        return step.slots().stream().mapToDouble(this::bytesPerParameter).sum();
+    }
+
+    /// The same in every format.
+    static Map<String, Double> bytesByFormat(Entry.Step step) {
+        var bytes = new LinkedHashMap<String, Double>();
+        ALL.forEach(format -> bytes.put(format.name(), format.bytesPerParameter(step)));
+        return bytes;
     }
 }

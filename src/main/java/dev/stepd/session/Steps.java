@@ -32,6 +32,7 @@ final class Steps {
 
     private final LiveSession session;
     private final Expected gradients;
+    private final ExtraInputs inputs;
     private final HeaderReader headers;
     private final ByteBuffer header;
     private final AtomicInteger underWay = new AtomicInteger();
@@ -45,7 +46,9 @@ final class Steps {
             places.add(new Expected.Place(tensor.name(), tensor.dtype(), tensor.shape(), place.index(),
                     place.offset() * Float.BYTES));
         }
-        gradients = new Expected("gradient", places, true);
+        var optimizer = (String) session.blueprint().composition().optimizer().get("name");
+        inputs = new ExtraInputs(optimizer, session.stepper().body(), session.tensorNames());
+        gradients = new Expected("gradient", places, true, inputs.places(), inputs.names());
         headers = new HeaderReader(session.resources().limits().headerBytes());
         header = gradients.header().framed();
     }
@@ -71,6 +74,10 @@ final class Steps {
 
     Expected gradients() {
         return gradients;
+    }
+
+    ExtraInputs inputs() {
+        return inputs;
     }
 
     HeaderReader headers() {
@@ -144,7 +151,7 @@ final class Steps {
     private void step(StepBody body) {
         Stepper.Outcome outcome;
         try {
-            outcome = session.stepper().step(body.buffer().memory(), body.match().present());
+            outcome = session.stepper().step(body.buffer().memory(), body.match().present(), body.given());
         } catch (ServiceException e) {
             throw e;
         } catch (RuntimeException | Error e) {
@@ -152,8 +159,8 @@ final class Steps {
             throw e;
         }
         if (outcome == Stepper.Outcome.REJECTED) {
-            var name = session.blueprint().tensors().get(session.stepper().nonFiniteTensor()).name();
-            throw new ServiceException(ErrorCode.NON_FINITE, "gradient " + name
+            var key = session.stepper().nonFiniteKey();
+            throw new ServiceException(ErrorCode.NON_FINITE, (key.contains("#") ? "input " : "gradient ") + key
                     + " holds NaN or infinity and the session's non_finite is reject; step " + (session.step() + 1)
                     + " was not taken");
         }
@@ -188,6 +195,12 @@ final class Steps {
             MemorySegment.copy(part.data(), 0, copy, offset, part.data().byteSize());
             offset += part.data().byteSize();
         }
+        return whole(copy);
+    }
+
+    /// Writes an average of the parameters, on the strand, into memory of a buffer's size.
+    SafetensorsMessage averageInto(String name, MemorySegment copy) {
+        session.stepper().average(name, copy);
         return whole(copy);
     }
 
@@ -235,7 +248,7 @@ final class Steps {
     }
 
     private void checkLength(long contentLength) {
-        long limit = LENGTH_BYTES + headers.limitBytes() + gradients.byteCount();
+        long limit = LENGTH_BYTES + headers.limitBytes() + gradients.byteCountWithExtras();
         if (contentLength != SafetensorsReceiver.UNKNOWN_LENGTH && contentLength > limit) {
             throw new ServiceException(ErrorCode.BODY_TOO_LARGE, "the body has " + contentLength
                     + " bytes, a step of this session has at most " + limit);

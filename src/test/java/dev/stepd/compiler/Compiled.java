@@ -74,10 +74,11 @@ final class Compiled implements AutoCloseable {
         var segment = region.segment();
         segment.fill(FENCE);
         for (int i = 0; i < values.length; i++) {
-            if (bytes == 8) {
-                segment.setAtIndex(ValueLayout.JAVA_LONG, i, values[i]);
-            } else {
-                segment.setAtIndex(ValueLayout.JAVA_INT, i, (int) values[i]);
+            switch (bytes) {
+                case 1 -> segment.set(ValueLayout.JAVA_BYTE, i, (byte) values[i]);
+                case 2 -> segment.setAtIndex(ValueLayout.JAVA_SHORT, i, (short) values[i]);
+                case 4 -> segment.setAtIndex(ValueLayout.JAVA_INT, i, (int) values[i]);
+                default -> segment.setAtIndex(ValueLayout.JAVA_LONG, i, values[i]);
             }
         }
         return segment.asSlice(0, (long) values.length * bytes + 64);
@@ -114,9 +115,12 @@ final class Compiled implements AutoCloseable {
             if (buffer.kind() != Buffer.Kind.GRAD) {
                 var from = perStep ? gradients : arrays.get(buffer);
                 for (int i = 0; i < values.length; i++) {
-                    values[i] = buffer.storage().bytes() == 8
-                            ? from.getAtIndex(ValueLayout.JAVA_LONG, i)
-                            : from.getAtIndex(ValueLayout.JAVA_INT, i);
+                    values[i] = switch (buffer.storage().bytes()) {
+                        case 1 -> from.get(ValueLayout.JAVA_BYTE, i) & 0xff;
+                        case 2 -> from.getAtIndex(ValueLayout.JAVA_SHORT, i) & 0xffff;
+                        case 4 -> from.getAtIndex(ValueLayout.JAVA_INT, i);
+                        default -> from.getAtIndex(ValueLayout.JAVA_LONG, i);
+                    };
                 }
             }
         });
@@ -124,7 +128,9 @@ final class Compiled implements AutoCloseable {
     }
 
     static Domain domain(List<Interpreter.Extent> extents) {
-        var tensors = extents.stream().map(e -> new Domain.Tensor(e.elements(), e.rows(), e.group())).toList();
+        var tensors = extents.stream()
+                .map(e -> new Domain.Tensor(e.elements(), e.slabs(), e.rows(), e.group(), e.origin()))
+                .toList();
         return new Domain(tensors, Interpreter.count(extents, Scope.GROUP));
     }
 

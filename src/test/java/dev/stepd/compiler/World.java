@@ -1,6 +1,7 @@
 package dev.stepd.compiler;
 
 import dev.stepd.expr.Buffer;
+import dev.stepd.expr.Draws;
 import dev.stepd.expr.Interpreter;
 import dev.stepd.expr.Program;
 import dev.stepd.expr.Scalar;
@@ -31,12 +32,16 @@ record World(List<Interpreter.Extent> extents, Map<String, double[]> hypers, Map
     static List<Interpreter.Extent> tensors(RandomGenerator random, boolean absences, int... sizes) {
         var extents = new ArrayList<Interpreter.Extent>();
         int group = 0;
+        long origin = 0;
         long step = 1 + random.nextInt(20);
         for (int size : sizes) {
             group += random.nextInt(4) == 0 ? 1 : 0;
             step = random.nextInt(3) == 0 ? 1 + random.nextInt(20) : step;
             boolean present = !absences || random.nextInt(4) != 0;
-            extents.add(new Interpreter.Extent(size, rows(random, size), group, present, step));
+            // Declared one after the other, or others in between.
+            origin += random.nextInt(3) == 0 ? random.nextInt(1 << 30) : 0;
+            extents.add(new Interpreter.Extent(size, 1, rows(random, size), group, present, step, origin));
+            origin += size;
         }
         return extents;
     }
@@ -60,11 +65,14 @@ record World(List<Interpreter.Extent> extents, Map<String, double[]> hypers, Map
         for (var name : Programs.HYPERS) {
             hypers.put(name, random.doubles(groups, 0, 1).toArray());
         }
+        hypers.put(Draws.SEED, random.doubles(groups, 0, 1e9).map(Math::rint).toArray());
         var arrays = new LinkedHashMap<Buffer, long[]>();
         for (var buffer : buffers) {
             var array = new long[Interpreter.count(extents, buffer.scope())];
             for (int i = 0; i < array.length; i++) {
-                array[i] = Scalar.of(buffer.storage(), value(random, values));
+                array[i] = buffer.storage().loaded() == Type.I32
+                        ? Scalar.stored(buffer.storage(), random.nextInt())
+                        : Scalar.of(buffer.storage(), value(random, values));
             }
             arrays.put(buffer, array);
         }
@@ -119,6 +127,6 @@ record World(List<Interpreter.Extent> extents, Map<String, double[]> hypers, Map
     }
 
     private static boolean same(Type type, long a, long b) {
-        return a == b || Double.isNaN(Scalar.toDouble(type, a)) && Double.isNaN(Scalar.toDouble(type, b));
+        return a == b || type.isReal() && Double.isNaN(Scalar.toDouble(type, a)) && Double.isNaN(Scalar.toDouble(type, b));
     }
 }

@@ -92,7 +92,7 @@ class SteadyStateTest {
                 long before = THREADS.getCurrentThreadAllocatedBytes();
                 for (int i = 0; i < 100; i++) {
                     fill(training);
-                    training.stepper().step(training.body(), present);
+                    training.stepper().step(training.body(), present, training.given());
                 }
                 least = Math.min(least, THREADS.getCurrentThreadAllocatedBytes() - before);
             }

@@ -36,12 +36,14 @@ final class Training implements AutoCloseable {
     private final Device device;
     private final Stepper stepper;
     private final Region body;
+    private final BitSet given = new BitSet();
 
     Training(Device device, List<Tensor> tensors, Engine.Blueprint blueprint) {
         this.device = device;
         this.tensors = List.copyOf(tensors);
         this.stepper = new Engine(device).create(blueprint);
-        this.body = device.memory().allocate(stepper.layout().elementCount() * Float.BYTES, "a body");
+        this.body = device.memory().allocate(stepper.body().byteCount(), "a body");
+        this.given.set(0, stepper.body().inputs().size());
         for (var part : stepper.parameters()) {
             fill(part.data(), tensor(part.key()), 0);
         }
@@ -69,7 +71,8 @@ final class Training implements AutoCloseable {
     }
 
     private static Map<String, Object> full(Rule rule) {
-        var options = Map.of("weight_decay", 0.1, "momentum", 0.8, "max_grad_norm", 0.5);
+        var options = Map.of(
+                "weight_decay", 0.1, "momentum", 0.8, "max_grad_norm", 0.5, "score_history", 3, "frozen", 0.3);
         var description = new LinkedHashMap<String, Object>(Map.of("name", rule.spec().name()));
         for (var hyperparameter : rule.spec().hyperparameters()) {
             if (hyperparameter instanceof Hyperparameter.Real real && options.containsKey(real.name())) {
@@ -103,7 +106,7 @@ final class Training implements AutoCloseable {
     /// A step of some tensors.
     Stepper.Outcome step(List<String> names) {
         gradients(names);
-        return stepper.step(body(), present(names));
+        return stepper.step(body(), present(names), given);
     }
 
     BitSet present(List<String> names) {
@@ -112,12 +115,30 @@ final class Training implements AutoCloseable {
         return present;
     }
 
-    /// Puts the gradients of the coming step in the body.
+    /// Every extra input the optimizer takes.
+    BitSet given() {
+        return given;
+    }
+
+    /// Puts the gradients and other inputs of the coming step in the body.
     void gradients(List<String> names) {
         for (var place : stepper.layout().places()) {
             var name = place.tensor().name();
             long t = names.contains(name) ? stepper.tensorSteps().get(place.index()) + 1 : -1;
             fill(at(place), tensor(name), t);
+            for (var input : stepper.body().inputs()) {
+                inputs(input, place, t);
+            }
+        }
+    }
+
+    private void inputs(BodyLayout.Input input, Layout.Place place, long t) {
+        if (input.spec().scope().isElement()) {
+            var tensor = tensor(place.tensor().name());
+            var values = body().asSlice(input.offset() + place.offset() * Float.BYTES, place.elementCount() * Float.BYTES);
+            fill(values, new Tensor(input.spec().name(), tensor.shape, tensor.seed + 1, tensor.first), t);
+        } else {
+            body().set(ValueLayout.JAVA_FLOAT, input.offset(), 0.75f);
         }
     }
 

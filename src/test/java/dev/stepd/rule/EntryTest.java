@@ -46,11 +46,13 @@ class EntryTest {
     @ParameterizedTest
     @MethodSource("entries")
     void hasAnEquationForTheDeltaAndEverySlotItKeeps(Entry entry) {
-        var names = entry.equations().stream().map(Equation::name).toList();
-        assertThat(names).doesNotHaveDuplicates().contains("delta");
-        for (var slot : entry.keptSlots()) {
-            boolean fixed = slot.startsAtParameter() || names.contains(slot.name() + "_state'");
-            assertThat(fixed || names.contains(slot.name() + "'")).as("an equation of %s", slot.name()).isTrue();
+        for (var step : entry.steps()) {
+            var names = step.equations().stream().map(Equation::name).toList();
+            assertThat(names).doesNotHaveDuplicates().contains("delta");
+            for (var slot : step.slots()) {
+                boolean fixed = slot.startsAtParameter() || names.contains(slot.name() + "_state'");
+                assertThat(fixed || names.contains(slot.name() + "'")).as("an equation of %s", slot.name()).isTrue();
+            }
         }
     }
 
@@ -64,18 +66,36 @@ class EntryTest {
 
     @Test
     void keepsWhatTheDefaultsUse() {
-        assertThat(entry("rmsprop").kept()).containsExactly("square_avg");
+        assertThat(kept("rmsprop", 0)).containsExactly("square_avg");
+        assertThat(entry("rmsprop").slots()).extracting(Spec.SlotSpec::name)
+                .containsExactly("square_avg", "grad_avg", "momentum_buffer");
         assertThat(entry("rmsprop").needsParameters()).isFalse();
         assertThat(entry("adamw").needsParameters()).isTrue();
-        assertThat(entry("madgrad").keptSlots()).extracting(Spec.SlotSpec::name).containsExactly("grad_sum_sq", "s", "x0");
+        assertThat(kept("madgrad", 0)).containsExactly("grad_sum_sq", "s", "x0");
+    }
+
+    @Test
+    void tellsKindsOfTensorsApart() {
+        assertThat(entry("scale").steps()).extracting(Entry.Step::tensors)
+                .containsExactly("matrix", "matrix with momentum", "vector");
+        assertThat(kept("scale", 0)).isEmpty();
+        assertThat(kept("scale", 2)).containsExactly("moment1", "moment2");
+    }
+
+    @Test
+    void tellsOfCompositionsByWhatTheyStandFor() {
+        assertThat(kept("weight_ema", 0)).containsExactly("average");
+        var ema = entries().filter(e -> e.kind() == Entry.Kind.AVERAGE && e.spec().name().equals("ema")).findFirst().orElseThrow();
+        assertThat(ema.steps().getFirst().averages()).extracting(Equation::toString).containsExactly("average = average");
+        assertThat(ema.steps().getFirst().equations()).extracting(Equation::name).containsExactly("delta", "average'");
     }
 
     @Test
     void writesEquationsAsPapersDo() {
-        assertThat(entry("lion").equations()).extracting(Equation::toString).isEqualTo(List.of(
+        assertThat(entry("lion").steps().getFirst().equations()).extracting(Equation::toString).isEqualTo(List.of(
                 "delta = -lr * sign(beta1 * exp_avg + (1 - beta1) * g)",
                 "exp_avg' = beta2 * exp_avg + (1 - beta2) * g"));
-        assertThat(entry("adamw").equations()).extracting(Equation::toString).isEqualTo(List.of(
+        assertThat(entry("adamw").steps().getFirst().equations()).extracting(Equation::toString).isEqualTo(List.of(
                 "exp_avg' = beta1 * exp_avg + (1 - beta1) * g",
                 "exp_avg_sq' = beta2 * exp_avg_sq + (1 - beta2) * g^2",
                 "delta = -lr / (1 - beta1^t) * exp_avg' / (sqrt(exp_avg_sq') / sqrt(1 - beta2^t) + eps)"
@@ -83,6 +103,10 @@ class EntryTest {
     }
 
     private static Entry entry(String name) {
-        return Entry.of(Catalogue.find(name));
+        return entries().filter(entry -> entry.spec().name().equals(name)).findFirst().orElseThrow();
+    }
+
+    private static List<String> kept(String name, int step) {
+        return entry(name).steps().get(step).slots().stream().map(Spec.SlotSpec::name).toList();
     }
 }

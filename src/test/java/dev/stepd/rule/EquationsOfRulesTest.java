@@ -17,6 +17,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -25,13 +26,20 @@ import org.junit.jupiter.params.provider.MethodSource;
 /// The equations that are printed say what the program does: computed from their text they give the interpreter's numbers,
 /// for every rule with each of its options turned over.
 class EquationsOfRulesTest {
-    private static final int[] SIZES = {5, 4};
+    private static final Grid GRID = new Grid();
+    private static final Map<String, Object> MOMENTUM = Map.of("name", "sgd", "momentum", 0.9);
 
-    static Stream<Map<String, Object>> optimizers() {
-        return Catalogue.rules().stream().flatMap(rule -> variants(rule.spec()).stream()).filter(EquationsOfRulesTest::accepted);
+    static Stream<Composition> compositions() {
+        var rules = Catalogue.rules().stream().flatMap(rule -> variants(rule.spec())).map(Composition::of);
+        var presets = Catalogue.presets().stream().flatMap(preset -> variants(preset.spec())).map(Composition::of);
+        var wrappers = Catalogue.wrappers().stream().flatMap(wrapper -> variants(wrapper.spec()))
+                .map(set -> Composition.of(MOMENTUM).wrapped(set));
+        var averages = Catalogue.averages().stream().flatMap(average -> variants(average.spec()))
+                .map(set -> Composition.of(MOMENTUM).averaged(set));
+        return Stream.of(rules, presets, wrappers, averages).flatMap(all -> all).filter(EquationsOfRulesTest::accepted);
     }
 
-    private static List<Map<String, Object>> variants(Spec spec) {
+    private static Stream<Map<String, Object>> variants(Spec spec) {
         var variants = new ArrayList<Map<String, Object>>();
         var bases = new ArrayList<Map<String, Object>>(List.of(Map.of("name", spec.name())));
         for (var on : List.of("weight_decay", "momentum")) {
@@ -47,7 +55,7 @@ class EquationsOfRulesTest {
                 variants.add(variant);
             }));
         }
-        return variants;
+        return variants.stream();
     }
 
     private static List<Object> others(Hyperparameter hyperparameter) {
@@ -55,13 +63,14 @@ class EquationsOfRulesTest {
             case Hyperparameter.Flag flag -> List.of(!flag.initial());
             case Hyperparameter.Choice choice -> List.copyOf(choice.values());
             case Hyperparameter.Real real when real.off().isPresent() -> List.of(real.range().contains(2) ? 2 : 0.5, 0);
-            case Hyperparameter.Real _ -> List.of();
+            case Hyperparameter.Count count -> List.of(Math.min(count.max(), 3));
+            case Hyperparameter.Numbers _, Hyperparameter.Real _ -> List.of();
         };
     }
 
-    private static boolean accepted(Map<String, Object> optimizer) {
+    private static boolean accepted(Composition composition) {
         try {
-            Settings.read(optimizer, List.of(), null);
+            Settings.read(composition, List.of(), null);
             return true;
         } catch (ServiceException refused) {
             return false;
@@ -69,71 +78,71 @@ class EquationsOfRulesTest {
     }
 
     @ParameterizedTest
-    @MethodSource("optimizers")
-    void sayWhatTheProgramDoes(Map<String, Object> optimizer) {
-        var settings = Settings.read(optimizer, List.of(), null);
-        var program = OptimizerProgram.step(settings, new Clip.None(), Type.F64, false);
-        for (long t : new long[] {1, 2, 7, 600}) {
-            compare(program, settings, t);
+    @MethodSource("compositions")
+    void sayWhatTheProgramDoes(Composition composition) {
+        var settings = Settings.read(composition, List.of(), null);
+        var clip = Clip.read(composition.expanded().clip());
+        for (var kind : settings.rule().kinds()) {
+            var program = OptimizerProgram.step(settings, clip, kind, Type.F64, false);
+            assertThat(Equations.of(OptimizerProgram.step(settings, clip, kind, Type.F32, false)))
+                    .as("equations of other precision").isEqualTo(Equations.of(program));
+            for (long t : new long[] {1, 2, 7, 600}) {
+                compare(program, settings, kind, t);
+            }
         }
     }
 
-    @ParameterizedTest
-    @MethodSource("optimizers")
-    void areTheSameInEveryPrecision(Map<String, Object> optimizer) {
-        var settings = Settings.read(optimizer, List.of(), null);
-        var precise = OptimizerProgram.step(settings, new Clip.None(), Type.F64, false);
-        assertThat(Entry.equations(settings)).isEqualTo(Equations.of(precise));
-    }
-
-    private static void compare(Program program, Settings settings, long t) {
-        var extents = Arrays.stream(SIZES).mapToObj(n -> new Interpreter.Extent(n, 1, 0, true, t)).toList();
-        var hypers = hypers(settings, t);
-        var arrays = arrays(program, settings.rule().spec(), extents, new Random(t));
-        var evaluation = new Evaluation(SIZES);
+    private static void compare(Program program, Settings settings, String kind, long t) {
+        var hypers = hypers(program, settings, t);
+        var arrays = arrays(program, settings.slots(kind), GRID.extents(t), new Random(t));
+        var evaluation = new Evaluation(GRID);
         evaluation.put("t", t);
-        hypers.forEach(evaluation::put);
-        var asked = names(program);
+        hypers.forEach((name, value) -> evaluation.put(name.equals("delta") ? "delta_" : name, value));
         arrays.forEach((buffer, bits) -> {
             if (buffer.kind() != Buffer.Kind.DELTA) {
-                evaluation.put(name(buffer, asked), values(buffer, bits));
+                evaluation.put(name(buffer, hypers.keySet()), values(buffer, bits));
             }
         });
         Equations.of(program).forEach(evaluation::add);
-        Interpreter.run(program, extents, (name, _) -> hypers.get(name), arrays);
+        Interpreter.run(program, GRID.extents(t), (name, _) -> hypers.get(name), arrays);
         for (var assignment : program.assignments()) {
             var target = assignment.target();
-            var name = name(target, asked) + (target.kind() == Buffer.Kind.SLOT ? "'" : "");
-            check(name + " at step " + t, values(target, arrays.get(target)), evaluation.get(name));
+            var name = name(target, hypers.keySet()) + (target.kind() == Buffer.Kind.SLOT ? "'" : "");
+            double rounding = target.storage() == Type.F32 ? 1e-7 : 1e-9;
+            check(name + " at step " + t, values(target, arrays.get(target)), evaluation.get(name), rounding);
         }
     }
 
-    private static void check(String name, double[] expected, double[] said) {
+    private static void check(String name, double[] expected, double[] said, double rounding) {
         for (int i = 0; i < expected.length; i++) {
-            double value = said.length == 1 ? said[0] : said.length == expected.length ? said[i] : said[i < SIZES[0] ? 0 : 1];
-            assertThat(value).as(name).isCloseTo(expected[i], within(1e-9 * Math.abs(expected[i]) + 1e-300));
+            double value = said[GRID.index(said.length, i, expected.length)];
+            assertThat(value).as(name).isCloseTo(expected[i], within(rounding * Math.abs(expected[i]) + 1e-12));
         }
     }
 
-    /// As set, with a rate that a schedule has moved.
-    private static Map<String, Double> hypers(Settings settings, long t) {
+    /// What the program asks for: numbers as set, with a rate that a schedule has moved, and every input brought.
+    private static Map<String, Double> hypers(Program program, Settings settings, long t) {
         var values = new double[settings.numberNames().size()];
         settings.values(0, t, values);
         var hypers = new HashMap<String, Double>();
-        for (int i = 0; i < values.length; i++) {
-            hypers.put(settings.numberNames().get(i), values[i]);
+        for (var node : program.nodes()) {
+            if (node instanceof Expr.Hyper(String name, _)) {
+                int index = settings.numberNames().indexOf(name);
+                hypers.put(name, index < 0 ? 1 : values[index]);
+            }
         }
         hypers.computeIfPresent("lr", (_, lr) -> 0.75 * lr);
         return hypers;
     }
 
-    private static Map<Buffer, long[]> arrays(Program program, Spec spec, List<Interpreter.Extent> extents, Random random) {
+    private static Map<Buffer, long[]> arrays(
+            Program program, List<Spec.SlotSpec> slots, List<Interpreter.Extent> extents, Random random) {
         var arrays = new HashMap<Buffer, long[]>();
         var buffers = new ArrayList<>(program.reads());
         program.assignments().forEach(assignment -> buffers.add(assignment.target()));
         for (var buffer : buffers) {
             if (buffer.kind() != Buffer.Kind.EXTENT && !arrays.containsKey(buffer)) {
-                boolean positive = spec.slots().stream()
+                boolean positive = slots.stream()
                         .anyMatch(slot -> slot.name().equals(buffer.name()) && slot.sign() == Spec.Sign.UNSIGNED);
                 var array = new long[Interpreter.count(extents, buffer.scope())];
                 Arrays.setAll(array, _ -> Scalar.of(buffer.storage(), value(random, positive)));
@@ -148,14 +157,7 @@ class EquationsOfRulesTest {
         return positive ? value * value : value;
     }
 
-    private static List<String> names(Program program) {
-        return program.nodes().stream()
-                .filter(Expr.Hyper.class::isInstance)
-                .map(node -> ((Expr.Hyper) node).name())
-                .toList();
-    }
-
-    private static String name(Buffer buffer, List<String> hyperparameters) {
+    private static String name(Buffer buffer, Set<String> hyperparameters) {
         return switch (buffer.kind()) {
             case GRAD -> "g";
             case PARAM -> "p";

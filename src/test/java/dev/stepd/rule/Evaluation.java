@@ -9,22 +9,25 @@ import java.util.Map;
 import java.util.function.DoubleBinaryOperator;
 import java.util.function.DoubleUnaryOperator;
 import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 
 /// Computes what printed equations say, from their text alone, as a reader with a calculator would. A value is one number for
-/// the session, one for each tensor or one for each element, told apart by how many there are. Truth is 1.
+/// the session, or one for each tensor, row, column or element, told apart by how many there are. Truth is 1.
 final class Evaluation {
-    private static final Pattern TOKEN = Pattern.compile("\\s*(\\d[\\d.]*(?:e-?\\d+)?|\\w+'*|<=|>=|.)");
+    private static final Pattern TOKEN =
+            Pattern.compile("\\s*(\\d[\\d.]*(?:e-?\\d+)?|\\w+(?:\\.\\w+|\\[\\d+\\])*'*|<=|>=|.)");
 
-    private final int[] sizes;
+    private final Grid grid;
     private final Map<String, double[]> values = new HashMap<>();
     private List<String> tokens = List.of();
     private int next;
 
-    /// @param sizes elements of each tensor
-    Evaluation(int... sizes) {
-        this.sizes = sizes;
-        values.put("count_tensor", Arrays.stream(sizes).asDoubleStream().toArray());
-        values.put("count_session", new double[] {Arrays.stream(sizes).sum()});
+    /// @param grid what elements are parts of
+    Evaluation(Grid grid) {
+        this.grid = grid;
+        for (var over : List.of("session", "tensor", "row", "column")) {
+            values.put("count_" + over, grid.counts(over));
+        }
         values.put("infinity", new double[] {Double.POSITIVE_INFINITY});
         values.put("pi", new double[] {Math.PI});
     }
@@ -172,10 +175,10 @@ final class Evaluation {
     }
 
     private double[] call(String function) {
-        if (function.equals("unscheduled")) {
+        if (function.equals("unscheduled") || function.equals("given")) {
             var name = tokens.get(next++);
             expect(")");
-            return values.get("unscheduled:" + name);
+            return values.get(function + ":" + name);
         }
         var arguments = new ArrayList<double[]>();
         do {
@@ -194,41 +197,34 @@ final class Evaluation {
             case "max" -> arguments.stream().reduce((a, b) -> join(a, b, Math::max)).orElseThrow();
             case "min" -> arguments.stream().reduce((a, b) -> join(a, b, Math::min)).orElseThrow();
             case "clip" -> join(join(x, arguments.get(1), Math::max), arguments.get(2), Math::min);
-            default -> reduced(function.split("_"), x);
+            default -> reduced(function.split("_"), arguments);
         };
     }
 
     /// `sum_tensor` and its like.
-    private double[] reduced(String[] what, double[] x) {
-        boolean all = what[1].equals("session");
-        var result = new double[all ? 1 : sizes.length];
-        Arrays.fill(result, what[0].equals("max") ? Double.NEGATIVE_INFINITY : 0);
-        for (int i = 0; i < x.length; i++) {
-            int at = all ? 0 : tensor(i);
-            switch (what[0]) {
-                case "sum", "mean" -> result[at] += x[i];
-                case "norm" -> result[at] += x[i] * x[i];
-                case "max" -> result[at] = Math.max(result[at], x[i]);
-                default -> throw new IllegalStateException("what is " + what[0]);
-            }
+    private double[] reduced(String[] what, List<double[]> arguments) {
+        var x = arguments.getFirst();
+        var parts = grid.parts(x, what[1]);
+        if (what[0].equals("ranked")) {
+            return join(IntStream.range(0, parts.size()).asDoubleStream().toArray(), arguments.get(1), (part, rank) ->
+                    ranked(parts.get((int) part), (int) rank));
         }
-        return switch (what[0]) {
-            case "mean" -> join(result, values.get("count_" + what[1]), (a, b) -> a / b);
-            case "norm" -> each(result, Math::sqrt);
-            default -> result;
-        };
+        return parts.stream().mapToDouble(part -> switch (what[0]) {
+            case "sum" -> Arrays.stream(part).sum();
+            case "mean" -> Arrays.stream(part).sum() / part.length;
+            case "norm" -> Math.sqrt(Arrays.stream(part).map(v -> v * v).sum());
+            case "max" -> Arrays.stream(part).max().orElseThrow();
+            default -> throw new IllegalStateException("what is " + what[0]);
+        }).toArray();
     }
 
-    private int tensor(int element) {
-        int tensor = 0;
-        for (int before = sizes[0]; before <= element; before += sizes[tensor]) {
-            tensor++;
-        }
-        return tensor;
+    private static double ranked(double[] values, int rank) {
+        var sorted = Arrays.stream(values).sorted().toArray();
+        return rank > sorted.length ? Double.NaN : sorted[sorted.length - rank];
     }
 
     private double[] choose(double[] condition, double[] then, double[] otherwise) {
-        var result = new double[Math.max(condition.length, Math.max(then.length, otherwise.length))];
+        var result = new double[grid.common(condition.length, then.length, otherwise.length)];
         for (int i = 0; i < result.length; i++) {
             boolean holds = at(condition, i, result.length) != 0;
             result[i] = at(holds ? then : otherwise, i, result.length);
@@ -241,15 +237,14 @@ final class Evaluation {
     }
 
     private double[] join(double[] a, double[] b, DoubleBinaryOperator how) {
-        var result = new double[Math.max(a.length, b.length)];
+        var result = new double[grid.common(a.length, b.length)];
         for (int i = 0; i < result.length; i++) {
             result[i] = how.applyAsDouble(at(a, i, result.length), at(b, i, result.length));
         }
         return result;
     }
 
-    /// A value where another of `count` numbers has its `i`-th.
     private double at(double[] value, int i, int count) {
-        return value.length == count ? value[i] : value.length == 1 ? value[0] : value[tensor(i)];
+        return value[grid.index(value.length, i, count)];
     }
 }

@@ -7,7 +7,7 @@ import java.lang.invoke.MethodType;
 /// Compiles stages to classes of this JVM.
 public final class KernelCompiler {
     /// Changes whenever the same stage would be compiled to other code: part of every cache key.
-    public static final int VERSION = 4;
+    public static final int VERSION = 5;
 
     private final int vectorBits;
 
@@ -23,7 +23,8 @@ public final class KernelCompiler {
 
     public Kernel compile(Stage stage) {
         try {
-            var lookup = MethodHandles.lookup().defineHiddenClass(bytes(stage), true);
+            var kernel = new KernelClass(stage, vectorBits);
+            var lookup = MethodHandles.lookup().defineHiddenClassWithClassData(kernel.bytes(), kernel.data(), true);
             var constructor = lookup.findConstructor(lookup.lookupClass(), MethodType.methodType(void.class));
             return (Kernel) constructor.invoke();
         } catch (Throwable e) {

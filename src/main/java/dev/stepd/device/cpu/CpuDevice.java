@@ -47,8 +47,10 @@ public final class CpuDevice implements Device {
     }
 
     @Override
-    public BoundPlan bind(Plan plan, Domain domain, Map<Buffer, MemorySegment> arrays) {
-        return new CpuPlan(plan, plan.stages().stream().map(this::kernel).toList(), domain, arrays, crew, memory);
+    public BoundPlan bind(
+            Plan plan, Domain domain, Map<Buffer, MemorySegment> arrays, Map<Buffer, Long> inBody) {
+        var kernels = plan.stages().stream().map(this::kernel).toList();
+        return new CpuPlan(plan, kernels, domain, arrays, inBody, crew, memory);
     }
 
     private Kernel kernel(Stage stage) {

@@ -10,6 +10,7 @@ import dev.stepd.expr.Buffer;
 import dev.stepd.expr.Expr;
 import dev.stepd.expr.ReduceOp;
 import dev.stepd.expr.Scope;
+import dev.stepd.expr.Type;
 import dev.stepd.expr.stage.Plan;
 import dev.stepd.expr.stage.Stage;
 import java.lang.foreign.MemorySegment;
@@ -30,7 +31,8 @@ final class CpuPlan implements BoundPlan {
     private final List<Pass> passes = new ArrayList<>();
     private final List<ReduceOp> identities;
     private final List<Buffer> folded;
-    private long gradientBytes;
+    private final Map<Buffer, Long> inBody;
+    private long bodyBytes;
     private @Nullable Spans spans;
     private @Nullable Region scratch;
 
@@ -39,12 +41,14 @@ final class CpuPlan implements BoundPlan {
             List<Kernel> kernels,
             Domain domain,
             Map<Buffer, MemorySegment> given,
+            Map<Buffer, Long> inBody,
             Crew crew,
             Memory memory) {
         this.domain = domain;
         this.crew = crew;
         this.memory = memory;
         this.arrays = new HashMap<>(given);
+        this.inBody = inBody;
         try {
             plan.temps().forEach(this::own);
             for (int i = 0; i < kernels.size(); i++) {
@@ -73,17 +77,14 @@ final class CpuPlan implements BoundPlan {
             if (buffer.kind() == Buffer.Kind.EXTENT && !arrays.containsKey(buffer)) {
                 own(buffer);
             }
-            if (perStep(buffer)) {
-                gradientBytes = domain.count(buffer.scope()) * buffer.storage().bytes() + Pages.SLACK_BYTES / 2;
+            if (inBody.containsKey(buffer)) {
+                long bytes = domain.count(buffer.scope()) * buffer.storage().bytes();
+                bodyBytes = Math.max(bodyBytes, inBody.get(buffer) + bytes + Pages.SLACK_BYTES / 2);
             } else {
                 checkSize(buffer, arrays.get(buffer));
             }
         }
-        return new Pass(stage, kernel, domain, buffers, crew.size());
-    }
-
-    private static boolean perStep(Buffer buffer) {
-        return buffer.kind() == Buffer.Kind.GRAD || buffer.kind() == Buffer.Kind.DELTA;
+        return new Pass(stage, kernel, domain, buffers, inBody, crew.size());
     }
 
     /// The one bounds check of all a kernel's loads and stores.
@@ -107,15 +108,15 @@ final class CpuPlan implements BoundPlan {
     }
 
     @Override
-    public void run(Spans now, MemorySegment gradients) {
-        if (gradients.byteSize() < gradientBytes || !gradients.isNative()) {
-            throw new IllegalStateException("gradients need " + gradientBytes + " bytes outside the heap: " + gradients);
+    public void run(Spans now, MemorySegment body) {
+        if (body.byteSize() < bodyBytes || !body.isNative()) {
+            throw new IllegalStateException("the body needs " + bodyBytes + " bytes outside the heap: " + body);
         }
         if (spans != now) {
             cut(now);
         }
         for (var pass : passes) {
-            pass.run(crew, gradients.address());
+            pass.run(crew, body.address());
         }
     }
 
@@ -132,7 +133,7 @@ final class CpuPlan implements BoundPlan {
         }
         extents(now);
         for (int i = 0; i < folded.size(); i++) {
-            fillAbsent(now, arrays.get(folded.get(i)), identities.get(i).identity());
+            fillAbsent(now, folded.get(i), identities.get(i).identity());
         }
         spans = now;
     }
@@ -149,9 +150,12 @@ final class CpuPlan implements BoundPlan {
         return scratch.segment();
     }
 
-    private void fillAbsent(Spans now, MemorySegment values, double identity) {
+    private void fillAbsent(Spans now, Buffer buffer, double identity) {
+        var values = arrays.get(buffer);
         for (int tensor = 0; tensor < domain.tensors().size(); tensor++) {
-            if (!now.contains(tensor)) {
+            if (!now.contains(tensor) && buffer.storage() == Type.F32) {
+                values.setAtIndex(ValueLayout.JAVA_FLOAT, tensor, (float) identity);
+            } else if (!now.contains(tensor)) {
                 values.setAtIndex(ValueLayout.JAVA_DOUBLE, tensor, identity);
             }
         }

@@ -26,7 +26,10 @@ final class Pass extends Crew.Work {
     private final List<Buffer> buffers;
     private final List<ReduceOp> ops = new ArrayList<>();
     private final boolean columns;
+    private final boolean indexed;
     private final long[] bases;
+    /// By buffer: where it begins in the body, or -1.
+    private final long[] inBody;
     private final long[] bytes;
     /// By buffer: the first index of each tensor, or nothing for what is shared by tensors.
     private final long[][] starts;
@@ -39,18 +42,26 @@ final class Pass extends Crew.Work {
     private long partials;
     private long partialsEach;
 
-    Pass(Stage stage, Kernel kernel, Domain domain, List<Buffer> buffers, int workers) {
+    Pass(
+            Stage stage,
+            Kernel kernel,
+            Domain domain,
+            List<Buffer> buffers,
+            Map<Buffer, Long> inBody,
+            int workers) {
         this.stage = stage;
         this.kernel = kernel;
         this.domain = domain;
         this.buffers = List.copyOf(buffers);
+        this.indexed = stage.readsIndex();
         this.columns = stage.folds() && stage.over().equals(Scope.COLUMN);
         this.bases = new long[buffers.size()];
+        this.inBody = buffers.stream().mapToLong(buffer -> inBody.getOrDefault(buffer, -1L)).toArray();
         this.bytes = new long[buffers.size()];
         this.starts = new long[buffers.size()][];
         this.uniform = new boolean[buffers.size()];
-        this.addresses = new long[workers][buffers.size() + 1];
-        this.tailAddresses = new long[workers][buffers.size()];
+        this.addresses = new long[workers][buffers.size() + 2];
+        this.tailAddresses = new long[workers][buffers.size() + 2];
         for (int i = 0; i < bytes.length; i++) {
             var scope = buffers.get(i).scope();
             bytes[i] = buffers.get(i).storage().bytes();
@@ -99,12 +110,11 @@ final class Pass extends Crew.Work {
         }
     }
 
-    /// @param gradients address of the gradients, which are also the deltas
-    void run(Crew crew, long gradients) {
+    /// @param body its address
+    void run(Crew crew, long body) {
         for (int i = 0; i < bases.length; i++) {
-            var kind = buffers.get(i).kind();
-            if (kind == Buffer.Kind.GRAD || kind == Buffer.Kind.DELTA) {
-                bases[i] = gradients;
+            if (inBody[i] >= 0) {
+                bases[i] = body + inBody[i];
             }
         }
         crew.run(this, list.length);
@@ -122,6 +132,7 @@ final class Pass extends Crew.Work {
         for (int i = 0; i < reads; i++) {
             at[i] = bases[i] + index(i, piece, 0) * bytes[i];
         }
+        origin(piece, 0, at);
         if (!stage.folds()) {
             write(piece.count(), at, worker);
         } else if (columns) {
@@ -152,9 +163,17 @@ final class Pass extends Crew.Work {
                 MemorySegment.copy(ALL, at[i] + first * bytes[i], ALL, there[i], count * bytes[i]);
             }
         }
+        there[buffers.size() + 1] = at[buffers.size() + 1] + first;
         kernel.run(there, Order.LANES);
-        for (int i = inputs; i < there.length; i++) {
+        for (int i = inputs; i < buffers.size(); i++) {
             MemorySegment.copy(ALL, there[i], ALL, at[i] + first * bytes[i], count * bytes[i]);
+        }
+    }
+
+    /// Tells a kernel which element of the session the `done`-th of a piece is.
+    private void origin(Pieces.Piece piece, long done, long[] at) {
+        if (indexed) {
+            at[buffers.size() + 1] = domain.tensors().get(piece.tensor()).origin() + piece.within() + done;
         }
     }
 
@@ -173,7 +192,10 @@ final class Pass extends Crew.Work {
             case GROUP -> tensor.group();
             case TENSOR -> piece.tensor();
             case ROW -> starts[buffer][piece.tensor()] + within / columns;
-            case COLUMN -> starts[buffer][piece.tensor()] + within % columns;
+            case COLUMN -> {
+                long slab = within / Math.max(1, tensor.rows() * columns);
+                yield starts[buffer][piece.tensor()] + slab * columns + within % columns;
+            }
             case BLOCK -> starts[buffer][piece.tensor()] + within / scope.size();
             case ELEMENT -> throw new IllegalStateException("elements in a pass over " + stage.scope());
         };
@@ -182,7 +204,7 @@ final class Pass extends Crew.Work {
     private void chunks(Pieces.Piece piece, long[] at, int reads) {
         for (int i = 0; i < ops.size(); i++) {
             long base = piece.partial() ? partials + i * partialsEach : bases[reads + i];
-            at[reads + i] = base + piece.result() * Double.BYTES;
+            at[reads + i] = base + piece.result() * bytes[reads + i];
         }
         for (long done = 0; done == 0 || done < piece.count(); done += Order.CHUNK) {
             kernel.run(at, Math.min(Order.CHUNK, piece.count() - done));
@@ -192,8 +214,9 @@ final class Pass extends Crew.Work {
                 }
             }
             for (int i = 0; i < ops.size(); i++) {
-                at[reads + i] += Double.BYTES;
+                at[reads + i] += bytes[reads + i];
             }
+            at[buffers.size() + 1] += Order.CHUNK;
         }
     }
 
@@ -201,15 +224,16 @@ final class Pass extends Crew.Work {
     private void rows(Pieces.Piece piece, long[] at, int reads) {
         long width = domain.tensors().get(piece.tensor()).columns();
         for (int i = 0; i < ops.size(); i++) {
-            at[reads + i] = partials + i * partialsEach + piece.result() * Double.BYTES;
+            at[reads + i] = partials + i * partialsEach + piece.result() * bytes[reads + i];
             for (long column = 0; column < width; column++) {
-                ALL.set(ValueLayout.JAVA_DOUBLE, at[reads + i] + column * Double.BYTES, ops.get(i).identity());
+                set(reads + i, at[reads + i] + column * bytes[reads + i], ops.get(i).identity());
             }
         }
         for (long done = 0; done < piece.count(); done += width) {
             for (int i = 0; i < reads; i++) {
                 at[i] = bases[i] + index(i, piece, done) * bytes[i];
             }
+            origin(piece, done, at);
             kernel.run(at, Math.ceilDiv(width, Order.LANES) * Order.LANES);
         }
     }
@@ -218,26 +242,41 @@ final class Pass extends Crew.Work {
     private void join(Pieces.Join join) {
         int reads = buffers.size() - ops.size();
         for (int i = 0; i < ops.size(); i++) {
+            int output = reads + i;
             for (long value = 0; value < join.width(); value++) {
-                long from = partials + i * partialsEach + (join.from() + value) * Double.BYTES;
-                double joined = joinPairwise(ops.get(i), from, join.stride() * Double.BYTES, join.count());
-                ALL.set(ValueLayout.JAVA_DOUBLE, bases[reads + i] + (join.target() + value) * Double.BYTES, joined);
+                long from = partials + i * partialsEach + (join.from() + value) * bytes[output];
+                double joined = joinPairwise(ops.get(i), output, from, join.stride() * bytes[output], join.count());
+                set(output, bases[output] + (join.target() + value) * bytes[output], joined);
             }
         }
     }
 
-    private static double joinPairwise(ReduceOp op, long from, long stride, long count) {
+    private double joinPairwise(ReduceOp op, int output, long from, long stride, long count) {
         for (long left = count; left > 1; left = (left + 1) / 2) {
             for (long i = 0; i < left / 2; i++) {
-                double a = ALL.get(ValueLayout.JAVA_DOUBLE, from + 2 * i * stride);
-                double b = ALL.get(ValueLayout.JAVA_DOUBLE, from + (2 * i + 1) * stride);
-                ALL.set(ValueLayout.JAVA_DOUBLE, from + i * stride, op.join(a, b));
+                double a = get(output, from + 2 * i * stride);
+                double b = get(output, from + (2 * i + 1) * stride);
+                set(output, from + i * stride, op.join(a, b));
             }
             if (left % 2 == 1) {
-                double last = ALL.get(ValueLayout.JAVA_DOUBLE, from + (left - 1) * stride);
-                ALL.set(ValueLayout.JAVA_DOUBLE, from + left / 2 * stride, last);
+                set(output, from + left / 2 * stride, get(output, from + (left - 1) * stride));
             }
         }
-        return ALL.get(ValueLayout.JAVA_DOUBLE, from);
+        return get(output, from);
+    }
+
+    /// A partial result of a fold, f32 or f64 as what it folds.
+    private double get(int output, long address) {
+        return bytes[output] == Float.BYTES
+                ? ALL.get(ValueLayout.JAVA_FLOAT, address)
+                : ALL.get(ValueLayout.JAVA_DOUBLE, address);
+    }
+
+    private void set(int output, long address, double value) {
+        if (bytes[output] == Float.BYTES) {
+            ALL.set(ValueLayout.JAVA_FLOAT, address, (float) value);
+        } else {
+            ALL.set(ValueLayout.JAVA_DOUBLE, address, value);
+        }
     }
 }

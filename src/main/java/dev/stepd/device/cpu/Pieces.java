@@ -97,8 +97,7 @@ record Pieces(List<Piece> pieces, List<Join> joins) {
         private void span(Spans.Span span) {
             var runs = stage.runs();
             switch (runs.kind()) {
-                case SESSION, GROUP ->
-                    run(starts[span.from()], starts[span.to()] - starts[span.from()], span.from(), 0, 0);
+                case SESSION, GROUP -> neighbours(span);
                 case TENSOR, ROW, BLOCK, ELEMENT -> {
                     for (int tensor = span.from(); tensor < span.to(); tensor++) {
                         tensor(tensor, runs);
@@ -106,6 +105,23 @@ record Pieces(List<Piece> pieces, List<Join> joins) {
                 }
                 case COLUMN -> throw new IllegalStateException("no runs of a " + runs + ": " + stage);
             }
+        }
+
+        /// All of a span, or of what has indexes that go on where the pass asks for them.
+        private void neighbours(Spans.Span span) {
+            for (int from = span.from(); from < span.to(); ) {
+                int to = from + 1;
+                while (to < span.to() && (!stage.readsIndex() || follows(to))) {
+                    to++;
+                }
+                run(starts[from], starts[to] - starts[from], from, 0, 0);
+                from = to;
+            }
+        }
+
+        private boolean follows(int tensor) {
+            var before = domain.tensors().get(tensor - 1);
+            return before.origin() + before.elements() == domain.tensors().get(tensor).origin();
         }
 
         private void tensor(int tensor, Scope runs) {
@@ -155,14 +171,18 @@ record Pieces(List<Piece> pieces, List<Join> joins) {
             long width = shape.columns();
             long stride = Math.ceilDiv(width, Order.LANES) * Order.LANES; // kernels join whole turns
             long chunks = Math.max(1, Math.ceilDiv(shape.rows(), Order.COLUMN_CHUNK));
-            for (long chunk = 0; chunk < chunks; chunk++) {
-                long start = chunk * Order.COLUMN_CHUNK * width;
-                long count = Math.min(Order.COLUMN_CHUNK * width, shape.elements() - start);
-                pieces.add(new Piece(
-                        starts[tensor] + start, count, tensor, start, partial + chunk * stride, true));
+            for (long slab = 0; slab < shape.slabs(); slab++) {
+                long end = (slab + 1) * shape.rows() * width;
+                for (long chunk = 0; chunk < chunks; chunk++) {
+                    long start = end - shape.rows() * width + chunk * Order.COLUMN_CHUNK * width;
+                    long count = Math.min(Order.COLUMN_CHUNK * width, end - start);
+                    pieces.add(new Piece(
+                            starts[tensor] + start, count, tensor, start, partial + chunk * stride, true));
+                }
+                joins.add(new Join(
+                        partial, chunks, stride, width, domain.starts(Scope.COLUMN)[tensor] + slab * width));
+                partial += chunks * stride;
             }
-            joins.add(new Join(partial, chunks, stride, width, domain.starts(Scope.COLUMN)[tensor]));
-            partial += chunks * stride;
         }
 
         /// Whole chunks, so that the order of a fold does not depend on it.

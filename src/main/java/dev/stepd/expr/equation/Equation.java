@@ -17,12 +17,20 @@ public record Equation(String name, List<Case> cases) {
         cases = List.copyOf(cases);
     }
 
+    /// The same under another name.
+    public Equation named(String other) {
+        return new Equation(other, cases);
+    }
+
+    /// What stands on the right, on one line.
+    public String value() {
+        return cases.size() == 1 ? cases.getFirst().value()
+                : String.join(", ", cases.stream().map(c -> c.value() + " " + c.when()).toList());
+    }
+
     /// On one line.
     @Override
     public String toString() {
-        if (cases.size() == 1) {
-            return name + " = " + cases.getFirst().value();
-        }
-        return name + " = " + String.join(", ", cases.stream().map(c -> c.value() + " " + c.when()).toList());
+        return name + " = " + value();
     }
 }

@@ -54,7 +54,8 @@ public final class Equations {
         var values = program.assignments().stream().map(Program.Assignment::value).toList();
         var terms = new Terms(hyperparameters(values), values);
         taken.addAll(hyperparameters(values));
-        taken.addAll(Set.of("g", "p", "t", "e", "delta"));
+        taken.addAll(Terms.RESERVED);
+        taken.add("e"); // is a number to readers
         program.reads().forEach(buffer -> taken.add(terms.name(buffer)));
         var roots = values.stream().map(terms::of).toList();
         var order = order(roots);

@@ -15,7 +15,7 @@ final class Numbers {
     static String text(Type type, long bits) {
         return switch (type) {
             case F32, F64 -> real(type, bits);
-            case I32, I64 -> Long.toString(bits);
+            case I8, I16, I32, I64 -> Long.toString(bits);
             case BOOL -> bits == 0 ? "false" : "true";
         };
     }

@@ -6,6 +6,7 @@ import dev.stepd.expr.CompareOp;
 import dev.stepd.expr.Expr;
 import dev.stepd.expr.ReduceOp;
 import dev.stepd.expr.Scope;
+import dev.stepd.expr.Table;
 import dev.stepd.expr.Type;
 import dev.stepd.expr.UnaryOp;
 import java.util.Collections;
@@ -20,6 +21,9 @@ import java.util.Set;
 /// products and sums are taken. Signs move outwards, `x * x` becomes `x^2`, roots of sums of squares become norms.
 final class Terms {
     private record Key(Form form, String text, List<Integer> operands) {}
+
+    /// What equations call other things than hyperparameters.
+    static final Set<String> RESERVED = Set.of("g", "p", "t", "delta");
 
     private final Map<Key, Term> terms = new HashMap<>();
     private final Map<Term, Integer> numbers = new IdentityHashMap<>();
@@ -65,6 +69,8 @@ final class Terms {
             case Expr.Const(Type type, long bits) -> number(Numbers.text(type, bits));
             case Expr.Hyper(String name, _) -> hyper(name);
             case Expr.Counter _ -> atom("t", false);
+            case Expr.Index() -> atom("index", true);
+            case Expr.Draw(String stream) -> intern(Form.CALL, "draw", atom(stream, true));
             case Expr.Read(Buffer buffer) -> atom(name(buffer), buffer.scope().isElement());
             case Expr.Unary(UnaryOp op, Expr x) -> unary(op, of(x));
             case Expr.Binary(BinaryOp op, Expr a, Expr b) -> binary(op, of(a), of(b));
@@ -74,6 +80,8 @@ final class Terms {
                 cases(of(condition), of(then), of(otherwise));
             case Expr.Convert(_, Expr x) -> of(x);
             case Expr.Bits(Expr x) -> intern(Form.CALL, "bits", of(x));
+            case Expr.Lookup(Table table, Expr index) -> intern(Form.CALL, table.name(), of(index));
+            case Expr.Ranked(Scope over, Expr x, Expr rank) -> reduced("ranked_" + over, of(x), of(rank));
             case Expr.Reduce(ReduceOp op, Scope over, Expr x) -> reduction(op, over, of(x));
         };
     }
@@ -84,7 +92,7 @@ final class Terms {
 
     private Term hyper(String name) {
         int colon = name.indexOf(':');
-        return colon < 0 ? atom(name, false)
+        return colon < 0 ? atom(RESERVED.contains(name) ? name + "_" : name, false)
                 : intern(Form.CALL, name.substring(0, colon), atom(name.substring(colon + 1), false));
     }
 
@@ -108,6 +116,7 @@ final class Terms {
             case MIN, MAX -> smallerOrLarger(op.symbol(), a, b);
             case POW -> intern(Form.POWER, "^", a, b);
             case MOD -> intern(Form.PRODUCT, "mod", a, b);
+            case MIX, XOR -> intern(Form.CALL, op.name().toLowerCase(Locale.ROOT), a, b);
             case AND -> intern(Form.AND, "and", a, b);
             case OR -> intern(Form.OR, "or", a, b);
             case SHL, SHR -> intern(Form.CALL, op.name().toLowerCase(Locale.ROOT), a, b);
@@ -201,8 +210,9 @@ final class Terms {
         return op == ReduceOp.SUM && negative(x) ? negated(reduced(name, x.operand(0))) : reduced(name, x);
     }
 
-    private Term reduced(String name, Term x) {
-        return intern(new Key(Form.CALL, name, List.of(numbers.get(x))), List.of(x), false);
+    private Term reduced(String name, Term... operands) {
+        var list = List.of(operands);
+        return intern(new Key(Form.CALL, name, list.stream().map(numbers::get).toList()), list, false);
     }
 
     /// What `sum_tensor` and the like run over.

@@ -67,7 +67,8 @@ public final class Planner {
     }
 
     private static void checkKernel(Expr node) {
-        if (node instanceof Expr.Hyper || node instanceof Expr.Counter || node instanceof Expr.Reduce) {
+        if (node instanceof Expr.Hyper || node instanceof Expr.Counter || node instanceof Expr.Reduce
+                || node instanceof Expr.Draw) {
             throw new IllegalStateException("left in a pass: " + node);
         }
     }
@@ -159,7 +160,7 @@ public final class Planner {
 
     private static Stage.Fold fold(Expr.Reduce reduce, String name, Expr value) {
         return new Stage.Fold(
-                reduce.op(), new Buffer(Buffer.Kind.TEMP, name, reduce.over(), Type.F64), value);
+                reduce.op(), new Buffer(Buffer.Kind.TEMP, name, reduce.over(), reduce.type()), value);
     }
 
     /// Element values as an array, in f32 if that is what they are: what they are made of changes within the runs of a
