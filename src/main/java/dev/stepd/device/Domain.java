@@ -1,6 +1,8 @@
 package dev.stepd.device;
 
+import dev.stepd.expr.Buffer;
 import dev.stepd.expr.Scope;
+import dev.stepd.expr.Type;
 import java.util.List;
 
 /// What the values of each scope stand for: the tensors of a session in flat order.
@@ -39,6 +41,23 @@ public record Domain(List<Tensor> tensors, int groups) {
             case GROUP -> groups;
             case TENSOR, ROW, COLUMN, BLOCK, ELEMENT -> starts(scope)[tensors.size()];
         };
+    }
+
+    /// Bytes of an array with a value for each index of a buffer's scope.
+    public long bytes(Buffer buffer) {
+        return buffer.storage() == Type.I4
+                ? byteStarts(buffer)[tensors.size()]
+                : buffer.storage().bytes(count(buffer.scope()));
+    }
+
+    /// Where each tensor's values begin in such an array, and past the last tensor's last.
+    public long[] byteStarts(Buffer buffer) {
+        var starts = new long[tensors.size() + 1];
+        for (int i = 0; i < tensors.size(); i++) {
+            long bytes = buffer.storage().bytes(tensors.get(i).count(buffer.scope()));
+            starts[i + 1] = Math.addExact(starts[i], bytes);
+        }
+        return starts;
     }
 
     /// The index of each tensor's first value of a scope, and past the last tensor's last.

@@ -49,7 +49,7 @@ final class StateArrays implements AutoCloseable {
     }
 
     private long bytes(Buffer buffer) {
-        return Math.multiplyExact(domain.count(buffer.scope()), buffer.storage().bytes());
+        return domain.bytes(buffer);
     }
 
     private long roomFor(Buffer buffer) {

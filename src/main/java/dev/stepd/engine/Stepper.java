@@ -78,9 +78,9 @@ public final class Stepper implements AutoCloseable {
         this.gradSquares = measured.segment().asSlice(2 * Double.BYTES, (long) tensors * Double.BYTES);
         Variant opened = null;
         try {
-            opened = measure(optimizer.clip(), 0);
+            opened = measure(optimizer, optimizer.clip(), 0);
             for (var input : body.inputs()) {
-                measureInputs.add(input.ofTensors() ? measure(new Clip.None(), input.offset()) : null);
+                measureInputs.add(input.ofTensors() ? measure(optimizer, new Clip.None(), input.offset()) : null);
             }
             for (var recipe : optimizer.recipes()) {
                 partitions.add(partition(recipe));
@@ -102,16 +102,16 @@ public final class Stepper implements AutoCloseable {
     }
 
     /// What measures the array of tensors that begins at a place of the body.
-    private Variant measure(Clip clip, long offset) {
-        var domain = Layout.domain(layout.places(), optimizer.settings().groupCount());
+    private Variant measure(Optimizer of, Clip clip, long offset) {
+        var domain = Layout.domain(layout.places(), of.settings().groupCount());
         var arrays = Map.of(
                 OptimizerProgram.GRAD_SQUARES, gradSquares, Clip.GRAD_NORM, gradNorm, Clip.CLIPPED_NORM, clippedNorm);
-        return new Variant(Recipe.measurePlan(clip), names(),  device, domain, arrays, BodyLayout.measuring(offset));
+        return new Variant(Recipe.measurePlan(clip), names(of), device, domain, arrays, BodyLayout.measuring(offset));
     }
 
     /// What host values are computed from.
-    private List<String> names() {
-        return Recipe.hostNames(optimizer.settings());
+    private static List<String> names(Optimizer of) {
+        return Recipe.hostNames(of.settings());
     }
 
     private Partition partition(Recipe recipe) {
@@ -121,7 +121,7 @@ public final class Stepper implements AutoCloseable {
     }
 
     private Map<String, Double> hyperparameters(int group) {
-        var names = names();
+        var names = names(optimizer);
         optimizer.settings().values(group, 1, hyper);
         var values = new HashMap<String, Double>();
         for (int i = 0; i < hyper.length; i++) {
@@ -130,13 +130,15 @@ public final class Stepper implements AutoCloseable {
         return values;
     }
 
+    /// Changes nothing when it throws: what may is made first.
     void reconfigure(Optimizer changed, Engine.NonFinite policy) {
+        var measuring = measure(changed, changed.clip(), 0);
+        measure.close();
+        measure = measuring;
         optimizer = changed;
         needsParameters = changed.needsParameters();
         nonFinite = policy;
-        hyper = new double[names().size()];
-        measure.close();
-        measure = measure(changed.clip(), 0);
+        hyper = new double[names(changed).size()];
         rebuild();
     }
 

@@ -4,6 +4,12 @@ package dev.stepd.expr;
 ///
 /// @param storage how a value lies in memory; a program that computes in another type converts
 public record Buffer(Kind kind, String name, Scope scope, Type storage) {
+    public Buffer {
+        if (storage == Type.I4 && !scope.isElement()) {
+            throw new IllegalStateException(name + " of " + scope + " cannot be " + storage);
+        }
+    }
+
     /// Who provides the array.
     public enum Kind {
         /// The gradient on the way in.

@@ -98,7 +98,7 @@ public final class Printer {
         return switch (type) {
             case F32 -> Float.intBitsToFloat((int) bits) + "f";
             case F64 -> Double.toString(Double.longBitsToDouble(bits));
-            case I8, I16, I32 -> "0x" + Integer.toHexString((int) bits);
+            case I4, I8, I16, I32 -> "0x" + Integer.toHexString((int) bits);
             case I64 -> "0x" + Long.toHexString(bits) + "L";
             case BOOL -> bits == 0 ? "false" : "true";
         };

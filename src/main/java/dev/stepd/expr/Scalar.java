@@ -11,6 +11,7 @@ public final class Scalar {
         return switch (type) {
             case F32 -> Float.floatToRawIntBits((float) value);
             case F64 -> Double.doubleToRawLongBits(value);
+            case I4 -> (int) value & 0xf;
             case I8 -> (int) value & 0xff;
             case I16 -> (int) value & 0xffff;
             case I32 -> (int) value;
@@ -22,6 +23,7 @@ public final class Scalar {
     /// What an array of a type keeps of a value.
     public static long stored(Type type, long bits) {
         return switch (type) {
+            case I4 -> bits & 0xf;
             case I8 -> bits & 0xff;
             case I16 -> bits & 0xffff;
             case F32, F64, I32, I64, BOOL -> bits;
@@ -33,7 +35,7 @@ public final class Scalar {
         return switch (type) {
             case F32 -> Float.intBitsToFloat((int) bits);
             case F64 -> Double.longBitsToDouble(bits);
-            case I8, I16, I32 -> bits;
+            case I4, I8, I16, I32 -> bits;
             case I64, BOOL -> throw new IllegalStateException(type + " is not real");
         };
     }
@@ -80,7 +82,7 @@ public final class Scalar {
             case F64 -> Double.doubleToRawLongBits(f64(op, Double.longBitsToDouble(a), Double.longBitsToDouble(b)));
             case I32 -> (int) integer(op, (int) a, a & 0xffffffffL, b);
             case I64, BOOL -> integer(op, a, a, b);
-            case I8, I16 -> throw new IllegalStateException("nothing is computed in " + type);
+            case I4, I8, I16 -> throw new IllegalStateException("nothing is computed in " + type);
         };
     }
 

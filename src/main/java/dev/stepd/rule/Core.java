@@ -28,7 +28,7 @@ final class Core implements Rule {
     public Spec spec() {
         return Spec.of("core", "Continual resilient optimizer",
                         "Eckhoff, Reiher: CoRe optimizer: an all-in-one solution for machine learning, 2023, arXiv:2307.15663")
-                .follows("ReiherGroup/CoRe_optimizer@948fb93 core_optimizer/core_optimizer.py v1.1.0 (foreach=False)")
+                .follows("ReiherGroup/CoRe_optimizer@948fb93 core_optimizer/core_optimizer.py v1.1.0")
                 .lr(1e-3)
                 .stepSizes(1e-6, 1e-2)
                 .real("eta_minus", 0.7375, Hyperparameter.Range.UNIT, "what a step size shrinks by where the mean turns")

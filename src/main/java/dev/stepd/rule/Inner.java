@@ -38,7 +38,7 @@ final class Inner {
 
     /// Everything a session is composed of.
     ///
-    /// @param kind what the tensors are to the rule
+    /// @param kind what the tensors are to the optimizer
     /// @param grad the gradient as clipping leaves it
     static Inner all(Settings settings, String kind, Type element, Expr grad) {
         return new Inner(settings, kind, element, settings.around().size(), new Terms(grad));

@@ -16,6 +16,7 @@ import java.util.List;
 public final class Inputs {
     static final String MAXIMIZE = "maximize";
     static final String RATE = "lr";
+
     /// What the name of a number begins with that is 1 in steps that bring the input it names, and 0 in others. Like
     /// hyperparameters such numbers are known to the host before the step.
     public static final String GIVEN = "given:";

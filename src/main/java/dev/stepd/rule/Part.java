@@ -161,15 +161,9 @@ final class Part {
 
     /// A hyperparameter as JSON has it, which has no infinity.
     @Nullable Object value(String name) {
-        return forms.containsKey(name) ? form(name)
+        return forms.containsKey(name) ? forms.get(name)
                 : index(name) < 0 ? elements(name).stream().map(element -> numbers[index(element)]).toList()
                 : Double.isInfinite(numbers[index(name)]) ? null : (Double) numbers[index(name)];
-    }
-
-    private Object form(String name) {
-        boolean whole = spec.hyperparameter(name).orElseThrow() instanceof Hyperparameter.Choice choice
-                && !choice.values().contains((String) forms.get(name));
-        return whole ? (Object) Long.valueOf((String) forms.get(name)) : forms.get(name);
     }
 
     /// An object with everything resolved that reads as this part again.

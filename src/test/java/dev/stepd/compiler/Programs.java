@@ -61,7 +61,7 @@ final class Programs {
                 buffers.add(new Buffer(Buffer.Kind.SLOT, name + "_" + scope, scope, storage(scope)));
             }
         }
-        for (var type : List.of(Type.I8, Type.I16, Type.I32)) {
+        for (var type : List.of(Type.I4, Type.I8, Type.I16, Type.I32)) {
             buffers.add(new Buffer(Buffer.Kind.SLOT, type + "_element", Scope.ELEMENT, type));
         }
         var coarse = scopes.get(random.nextInt(scopes.size()));

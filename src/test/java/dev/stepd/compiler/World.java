@@ -13,9 +13,9 @@ import java.util.Map;
 import java.util.random.RandomGenerator;
 
 /// What a program runs over: tensors, hyperparameters by group, and arrays full of values.
-record World(List<Interpreter.Extent> extents, Map<String, double[]> hypers, Map<Buffer, long[]> arrays) {
+public record World(List<Interpreter.Extent> extents, Map<String, double[]> hypers, Map<Buffer, long[]> arrays) {
     /// What arrays are filled with.
-    enum Values {
+    public enum Values {
         /// Both signs, over six decades.
         TAME,
         /// A third of them zeros, subnormals, infinities, NaN and other ends of the range.
@@ -58,7 +58,7 @@ record World(List<Interpreter.Extent> extents, Map<String, double[]> hypers, Map
         return rows;
     }
 
-    static World random(
+    public static World random(
             RandomGenerator random, List<Interpreter.Extent> extents, Iterable<Buffer> buffers, Values values) {
         var hypers = new LinkedHashMap<String, double[]>();
         int groups = Interpreter.count(extents, dev.stepd.expr.Scope.GROUP);
@@ -98,14 +98,14 @@ record World(List<Interpreter.Extent> extents, Map<String, double[]> hypers, Map
         return random.nextGaussian() * Math.pow(10, random.nextInt(6) - 4);
     }
 
-    World copy() {
+    public World copy() {
         var copies = new LinkedHashMap<Buffer, long[]>();
         arrays.forEach((buffer, array) -> copies.put(buffer, array.clone()));
         return new World(extents, hypers, copies);
     }
 
     /// The arrays as the interpreter leaves them.
-    World interpreted(Program program) {
+    public World interpreted(Program program) {
         var after = copy();
         Interpreter.run(program, extents, (name, group) -> hypers.get(name)[group], after.arrays);
         return after;

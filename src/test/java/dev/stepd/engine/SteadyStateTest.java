@@ -32,7 +32,7 @@ class SteadyStateTest {
                         "-XX:CompileCommand=quiet",
                         "-XX:CompileCommand=CompileThresholdScaling," + KERNEL + ",0.001",
                         "-XX:CompileCommand=BackgroundCompilation," + KERNEL + ",false",
-                        "-Dstepd.optimizers=" + System.getProperty("stepd.optimizers", "sgd,adamw,radam,adan,nadam"),
+                        "-Dstepd.optimizers=" + System.getProperty("stepd.optimizers", "sgd,adamw,radam,adan,nadam,sophia_g"),
                         "-cp",
                         System.getProperty("java.class.path"),
                         Programme.class.getName()))

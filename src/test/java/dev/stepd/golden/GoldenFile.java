@@ -2,10 +2,10 @@ package dev.stepd.golden;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.stepd.engine.Stepper;
 import dev.stepd.rule.Catalogue;
 import dev.stepd.rule.Preset;
 import dev.stepd.rule.Rule;
-import dev.stepd.engine.Stepper;
 import dev.stepd.rule.Spec;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -123,6 +123,32 @@ public record GoldenFile(String optimizer, String config, JsonNode header, ByteB
             }
             return values;
         });
+    }
+
+    /// Whole numbers: bytes without sign, 16 and 32 bits with theirs.
+    public int[] whole(String key) {
+        var entry = header.get(key);
+        int begin = entry.get("data_offsets").get(0).asInt();
+        int end = entry.get("data_offsets").get(1).asInt();
+        int bytes = switch (entry.get("dtype").asText()) {
+            case "U8" -> 1;
+            case "I16" -> 2;
+            case "I32" -> 4;
+            case String other -> throw new IllegalStateException(key + " is " + other);
+        };
+        var values = new int[(end - begin) / bytes];
+        for (int i = 0; i < values.length; i++) {
+            int at = begin + i * bytes;
+            values[i] = bytes == 1 ? data.get(at) & 0xff : bytes == 2 ? data.getShort(at) : data.getInt(at);
+        }
+        return values;
+    }
+
+    /// The keys that begin with `prefix`.
+    public List<String> keys(String prefix) {
+        var keys = new ArrayList<String>();
+        header.fieldNames().forEachRemaining(keys::add);
+        return keys.stream().filter(key -> key.startsWith(prefix)).toList();
     }
 
     public float[] get(String key) {

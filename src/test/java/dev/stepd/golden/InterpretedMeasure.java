@@ -27,7 +27,7 @@ final class InterpretedMeasure {
     }
 
     void of(List<float[]> gradients) {
-        var extents = gradients.stream().map(g -> new Interpreter.Extent(g.length, 1, 1, 0, true, 1, 0)).toList();
+        var extents = gradients.stream().map(g -> new Interpreter.Extent(g.length, 1, 0, true, 1)).toList();
         var flat = new long[gradients.stream().mapToInt(g -> g.length).sum()];
         int at = 0;
         for (var gradient : gradients) {

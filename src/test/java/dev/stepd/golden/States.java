@@ -26,12 +26,21 @@ interface States {
             }
             for (var tensor : parts[2].equals("_global") ? global(file, parts[1]) : List.of(parts[2])) {
                 var mine = find(file, parts[1], tensor);
-                if (mine.isPresent() || !isZero(file.get(key))) { // references allocate what a configuration never touches
+                if (mine.isPresent() || !isZero(file.get(key))) { // references also keep what a configuration never touches
                     Closeness.checkState(file, key, mine.orElseThrow(
                             () -> new AssertionError(file + ": nothing stands for " + key)));
                 }
             }
         }
+    }
+
+    private static boolean isZero(float[] values) {
+        for (float value : values) {
+            if (value != 0) {
+                return false;
+            }
+        }
+        return true;
     }
 
     /// Where a number is kept that references keep once: once, or by each tensor.
@@ -46,15 +55,6 @@ interface States {
             case "total_norm" -> Optional.of(new float[] {(float) gradNorm()});
             default -> slot(state.startsWith("inner_") ? state.substring("inner_".length()) : state, tensor);
         };
-    }
-
-    private static boolean isZero(float[] values) {
-        for (float value : values) {
-            if (value != 0) {
-                return false;
-            }
-        }
-        return true;
     }
 
     /// What plain SGD was given.

@@ -75,7 +75,7 @@ final class KernelClass {
 
     /// A uniform f64 that is only converted needs no f64 vector: it is converted as a scalar.
     private boolean isWideVector(Expr node) {
-        if (node.type().bytes() != 8) {
+        if (node.type().bits() != 64) {
             return false;
         }
         boolean scalar = node instanceof Expr.Read(Buffer buffer) && stage.uniform(buffer);
@@ -390,9 +390,15 @@ final class KernelClass {
 
             /// The address of this part's first value: `base + (index + part * lanes) * bytes`.
             private void at(int base, Type type) {
-                code.lload(base).lload(index).loadConstant(shift(type)).lshl().ladd();
+                code.lload(base).lload(index);
+                if (type == Type.I4) {
+                    code.iconst_1().lshr();
+                } else {
+                    code.loadConstant(shift(type)).lshl();
+                }
+                code.ladd();
                 if (part > 0) {
-                    code.loadConstant((long) part * lanes * type.bytes()).ladd();
+                    code.loadConstant(type.bytes((long) part * lanes)).ladd();
                 }
             }
 

@@ -7,7 +7,7 @@ import java.lang.invoke.MethodType;
 /// Compiles stages to classes of this JVM.
 public final class KernelCompiler {
     /// Changes whenever the same stage would be compiled to other code: part of every cache key.
-    public static final int VERSION = 5;
+    public static final int VERSION = 6;
 
     private final int vectorBits;
 

@@ -28,6 +28,7 @@ public final class Lanes {
     public static final VectorSpecies<Integer> I32X4 = species(int.class, 4);
     public static final VectorSpecies<Integer> I32X8 = species(int.class, 8);
     public static final VectorSpecies<Integer> I32X16 = species(int.class, 16);
+    public static final VectorSpecies<Long> I64X1 = species(long.class, 1);
     public static final VectorSpecies<Long> I64X2 = species(long.class, 2);
     public static final VectorSpecies<Long> I64X4 = species(long.class, 4);
     public static final VectorSpecies<Long> I64X8 = species(long.class, 8);
@@ -102,6 +103,10 @@ public final class Lanes {
 
     public static void setShort(int value, long address) {
         ALL.set(ValueLayout.JAVA_SHORT_UNALIGNED, address, (short) value);
+    }
+
+    public static void setByte(int value, long address) {
+        ALL.set(ValueLayout.JAVA_BYTE, address, (byte) value);
     }
 
     public static double max(double a, double b) {

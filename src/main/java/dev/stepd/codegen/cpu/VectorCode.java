@@ -83,9 +83,11 @@ final class VectorCode {
 
     /// With a vector on the stack: its values as another type, in as many lanes.
     private void convert(String conversion, Type type) {
-        code.getstatic(OPERATORS, conversion, CONVERSION);
-        species(type);
-        code.iconst_0()
+        convert(conversion, speciesName(type), type);
+    }
+
+    private void convert(String conversion, String species, Type type) {
+        code.getstatic(OPERATORS, conversion, CONVERSION).getstatic(LANES, species, SPECIES).iconst_0()
                 .invokevirtual(VECTOR, "convertShape",
                         MethodTypeDesc.of(VECTOR, CONVERSION, SPECIES, ConstantDescs.CD_int))
                 .checkcast(vector(type));
@@ -99,7 +101,7 @@ final class VectorCode {
             case I8 -> "B";
             case I16 -> "S";
             case I32 -> "I";
-            case I64, BOOL -> throw new IllegalStateException("no conversion of " + type);
+            case I4, I64, BOOL -> throw new IllegalStateException("no conversion of " + type);
         };
     }
 
@@ -110,7 +112,7 @@ final class VectorCode {
             case F64 -> "Doubles";
             case I32 -> "Ints";
             case I64 -> "Longs";
-            case I8, I16, BOOL -> throw new IllegalStateException("bits as " + to);
+            case I4, I8, I16, BOOL -> throw new IllegalStateException("bits as " + to);
         };
         code.invokevirtual(vector(from), name, MethodTypeDesc.of(vector(to)));
     }
@@ -228,7 +230,7 @@ final class VectorCode {
             case F64 -> code.loadConstant(Scalar.toDouble(Type.F64, constant.bits()));
             case I32 -> code.loadConstant((int) constant.bits());
             case I64 -> code.loadConstant(constant.bits());
-            case I8, I16, BOOL -> throw new IllegalStateException("a constant of " + constant.type());
+            case I4, I8, I16, BOOL -> throw new IllegalStateException("a constant of " + constant.type());
         }
         broadcast(constant.type());
     }
@@ -251,7 +253,7 @@ final class VectorCode {
             case F64 -> TypeKind.DOUBLE;
             case I32 -> TypeKind.INT;
             case I64 -> TypeKind.LONG;
-            case I8, I16, BOOL -> throw new IllegalStateException("nothing is computed in " + type);
+            case I4, I8, I16, BOOL -> throw new IllegalStateException("nothing is computed in " + type);
         };
     }
 
@@ -262,6 +264,10 @@ final class VectorCode {
 
     /// Loads from the address that `push` pushes, integers of arrays as `I32`.
     void load(Type type, Runnable push) {
+        if (type == Type.I4) {
+            loadHalves(push);
+            return;
+        }
         species(type);
         memory();
         push.run();
@@ -277,19 +283,68 @@ final class VectorCode {
     ///
     /// A vector has 8 bytes at least: of one that is longer than what is to be stored, the first bytes go as an integer.
     void store(Type type, Runnable push) {
-        if (type != type.loaded()) {
-            convert("I2" + letter(type), type);
-            int bytes = lanes * type.bytes();
-            if (bytes < Long.BYTES) {
-                reinterpret(type, Type.I32);
-                code.iconst_0().invokevirtual(ints(), "lane",
-                        MethodTypeDesc.of(ConstantDescs.CD_int, ConstantDescs.CD_int));
-                push.run();
-                code.invokestatic(LANES, bytes == Integer.BYTES ? "setInt" : "setShort", MethodTypeDesc.of(
-                        ConstantDescs.CD_void, ConstantDescs.CD_int, ConstantDescs.CD_long));
-                return;
-            }
+        if (type == Type.I4) {
+            joinHalves();
+            storeBytes(Type.I8, lanes / 2, push);
+        } else if (type != type.loaded()) {
+            convert("I2" + letter(type), speciesName(type), type);
+            storeBytes(type, lanes * type.bytes(), push);
+        } else {
+            storeVector(type, push);
         }
+    }
+
+    private void storeBytes(Type type, int bytes, Runnable push) {
+        if (bytes >= Long.BYTES) {
+            storeVector(type, push);
+            return;
+        }
+        reinterpret(type, Type.I32);
+        code.iconst_0().invokevirtual(ints(), "lane", MethodTypeDesc.of(ConstantDescs.CD_int, ConstantDescs.CD_int));
+        push.run();
+        var set = bytes == Integer.BYTES ? "setInt" : bytes == Short.BYTES ? "setShort" : "setByte";
+        code.invokestatic(LANES, set, MethodTypeDesc.of(
+                ConstantDescs.CD_void, ConstantDescs.CD_int, ConstantDescs.CD_long));
+    }
+
+    /// A byte is two values: as a `long` it holds them side by side, as two `int` do.
+    private void loadHalves(Runnable push) {
+        var longs = vector(Type.I64);
+        code.getstatic(LANES, "I8X8", SPECIES);
+        memory();
+        push.run();
+        order();
+        code.invokestatic(vector(Type.I8), "fromMemorySegment", MethodTypeDesc.of(
+                vector(Type.I8), SPECIES, SEGMENT, ConstantDescs.CD_long, BYTE_ORDER));
+        convert("ZERO_EXTEND_B2L", Lanes.speciesName(Type.I64, lanes / 2), Type.I64);
+        code.dup();
+        shift("LSHR", 4);
+        code.swap();
+        shift("LSHL", 32);
+        code.loadConstant(0xfL << 32).invokevirtual(longs, "and", MethodTypeDesc.of(longs, ConstantDescs.CD_long));
+        code.invokevirtual(longs, "or", MethodTypeDesc.of(longs, VECTOR));
+        reinterpret(Type.I64, Type.I32);
+    }
+
+    private void joinHalves() {
+        var longs = vector(Type.I64);
+        reinterpret(Type.I32, Type.I64);
+        code.dup();
+        shift("LSHL", 4);
+        code.swap();
+        shift("LSHR", 32);
+        code.loadConstant(0xfL).invokevirtual(longs, "and", MethodTypeDesc.of(longs, ConstantDescs.CD_long));
+        code.invokevirtual(longs, "or", MethodTypeDesc.of(longs, VECTOR));
+        convert("L2B", "I8X8", Type.I8);
+    }
+
+    private void shift(String direction, long distance) {
+        var longs = vector(Type.I64);
+        code.getstatic(OPERATORS, direction, BINARY).loadConstant(distance)
+                .invokevirtual(longs, "lanewise", MethodTypeDesc.of(longs, BINARY, ConstantDescs.CD_long));
+    }
+
+    private void storeVector(Type type, Runnable push) {
         memory();
         push.run();
         order();
@@ -336,7 +391,11 @@ final class VectorCode {
     }
 
     void species(Type type) {
-        code.getstatic(LANES, Lanes.speciesName(type, lanes), SPECIES);
+        code.getstatic(LANES, speciesName(type), SPECIES);
+    }
+
+    private String speciesName(Type type) {
+        return Lanes.speciesName(type, lanes);
     }
 
     private static ClassDesc vector(Type type) {
@@ -345,7 +404,7 @@ final class VectorCode {
             case F64 -> "DoubleVector";
             case I32 -> "IntVector";
             case I64 -> "LongVector";
-            case I8 -> "ByteVector";
+            case I4, I8 -> "ByteVector";
             case I16 -> "ShortVector";
             case BOOL -> "VectorMask";
         });
@@ -357,7 +416,7 @@ final class VectorCode {
             case F64 -> ConstantDescs.CD_double;
             case I32 -> ConstantDescs.CD_int;
             case I64 -> ConstantDescs.CD_long;
-            case I8, I16, BOOL -> throw new IllegalStateException("nothing is computed in " + type);
+            case I4, I8, I16, BOOL -> throw new IllegalStateException("nothing is computed in " + type);
         };
     }
 }

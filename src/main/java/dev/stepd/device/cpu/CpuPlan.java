@@ -64,7 +64,7 @@ final class CpuPlan implements BoundPlan {
     }
 
     private void own(Buffer buffer) {
-        long bytes = Math.multiplyExact(domain.count(buffer.scope()), buffer.storage().bytes());
+        long bytes = domain.bytes(buffer);
         var region = memory.allocate(bytes, "a pass's intermediate values");
         owned.add(region);
         arrays.put(buffer, region.segment());
@@ -78,7 +78,7 @@ final class CpuPlan implements BoundPlan {
                 own(buffer);
             }
             if (inBody.containsKey(buffer)) {
-                long bytes = domain.count(buffer.scope()) * buffer.storage().bytes();
+                long bytes = domain.bytes(buffer);
                 bodyBytes = Math.max(bodyBytes, inBody.get(buffer) + bytes + Pages.SLACK_BYTES / 2);
             } else {
                 checkSize(buffer, arrays.get(buffer));
@@ -89,7 +89,7 @@ final class CpuPlan implements BoundPlan {
 
     /// The one bounds check of all a kernel's loads and stores.
     private void checkSize(Buffer buffer, @Nullable MemorySegment array) {
-        long needed = domain.count(buffer.scope()) * buffer.storage().bytes();
+        long needed = domain.bytes(buffer);
         if (array == null || array.byteSize() < needed || !array.isNative()) {
             throw new IllegalStateException(buffer + " needs " + needed + " bytes outside the heap, got " + array);
         }

@@ -7,6 +7,7 @@ import dev.stepd.expr.Buffer;
 import dev.stepd.expr.Order;
 import dev.stepd.expr.ReduceOp;
 import dev.stepd.expr.Scope;
+import dev.stepd.expr.Type;
 import dev.stepd.expr.stage.Stage;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -30,8 +31,9 @@ final class Pass extends Crew.Work {
     private final long[] bases;
     /// By buffer: where it begins in the body, or -1.
     private final long[] inBody;
-    private final long[] bytes;
-    /// By buffer: the first index of each tensor, or nothing for what is shared by tensors.
+    private final Type[] types;
+    /// By buffer: the first index of each tensor (its first byte, where values share bytes), or nothing for what is shared by
+    /// tensors.
     private final long[][] starts;
     private final boolean[] uniform;
     private final long[][] addresses;
@@ -57,18 +59,18 @@ final class Pass extends Crew.Work {
         this.columns = stage.folds() && stage.over().equals(Scope.COLUMN);
         this.bases = new long[buffers.size()];
         this.inBody = buffers.stream().mapToLong(buffer -> inBody.getOrDefault(buffer, -1L)).toArray();
-        this.bytes = new long[buffers.size()];
+        this.types = new Type[buffers.size()];
         this.starts = new long[buffers.size()][];
         this.uniform = new boolean[buffers.size()];
         this.addresses = new long[workers][buffers.size() + 2];
         this.tailAddresses = new long[workers][buffers.size() + 2];
-        for (int i = 0; i < bytes.length; i++) {
+        for (int i = 0; i < types.length; i++) {
             var scope = buffers.get(i).scope();
-            bytes[i] = buffers.get(i).storage().bytes();
+            types[i] = buffers.get(i).storage();
             uniform[i] = stage.uniform(buffers.get(i));
             starts[i] = scope.coarserThan(Scope.TENSOR) || scope.equals(Scope.TENSOR)
                     ? new long[0]
-                    : domain.starts(scope);
+                    : packed(i) ? domain.byteStarts(buffers.get(i)) : domain.starts(scope);
         }
         for (var output : stage.outputs()) {
             if (output instanceof Stage.Fold fold) {
@@ -130,7 +132,7 @@ final class Pass extends Crew.Work {
         var at = addresses[worker];
         int reads = buffers.size() - ops.size();
         for (int i = 0; i < reads; i++) {
-            at[i] = bases[i] + index(i, piece, 0) * bytes[i];
+            at[i] = bases[i] + offset(i, piece, 0);
         }
         origin(piece, 0, at);
         if (!stage.folds()) {
@@ -160,14 +162,33 @@ final class Pass extends Crew.Work {
             if (uniform[i]) {
                 there[i] = at[i];
             } else {
-                MemorySegment.copy(ALL, at[i] + first * bytes[i], ALL, there[i], count * bytes[i]);
+                MemorySegment.copy(ALL, at[i] + types[i].bytes(first), ALL, there[i], types[i].bytes(count));
             }
         }
         there[buffers.size() + 1] = at[buffers.size() + 1] + first;
         kernel.run(there, Order.LANES);
         for (int i = inputs; i < buffers.size(); i++) {
-            MemorySegment.copy(ALL, there[i], ALL, at[i] + first * bytes[i], count * bytes[i]);
+            if (packed(i) && count % 2 == 1) {
+                pad(there[i] + count / 2);
+            }
+            MemorySegment.copy(ALL, there[i], ALL, at[i] + types[i].bytes(first), types[i].bytes(count));
         }
+    }
+
+    /// The half of a tensor's last byte that is no value's is zero.
+    private static void pad(long address) {
+        ALL.set(ValueLayout.JAVA_BYTE, address, (byte) (ALL.get(ValueLayout.JAVA_BYTE, address) & 0xf0));
+    }
+
+    private boolean packed(int buffer) {
+        return types[buffer] == Type.I4;
+    }
+
+    /// Where the value of a buffer lies that belongs to the `done`-th index of a piece.
+    private long offset(int buffer, Pieces.Piece piece, long done) {
+        return packed(buffer)
+                ? starts[buffer][piece.tensor()] + types[buffer].bytes(piece.within() + done)
+                : index(buffer, piece, done) * types[buffer].bytes();
     }
 
     /// Tells a kernel which element of the session the `done`-th of a piece is.
@@ -204,17 +225,17 @@ final class Pass extends Crew.Work {
     private void chunks(Pieces.Piece piece, long[] at, int reads) {
         for (int i = 0; i < ops.size(); i++) {
             long base = piece.partial() ? partials + i * partialsEach : bases[reads + i];
-            at[reads + i] = base + piece.result() * bytes[reads + i];
+            at[reads + i] = base + piece.result() * types[reads + i].bytes();
         }
         for (long done = 0; done == 0 || done < piece.count(); done += Order.CHUNK) {
             kernel.run(at, Math.min(Order.CHUNK, piece.count() - done));
             for (int i = 0; i < reads; i++) {
                 if (!uniform[i]) {
-                    at[i] += Order.CHUNK * bytes[i];
+                    at[i] += types[i].bytes(Order.CHUNK);
                 }
             }
             for (int i = 0; i < ops.size(); i++) {
-                at[reads + i] += bytes[reads + i];
+                at[reads + i] += types[reads + i].bytes();
             }
             at[buffers.size() + 1] += Order.CHUNK;
         }
@@ -224,14 +245,15 @@ final class Pass extends Crew.Work {
     private void rows(Pieces.Piece piece, long[] at, int reads) {
         long width = domain.tensors().get(piece.tensor()).columns();
         for (int i = 0; i < ops.size(); i++) {
-            at[reads + i] = partials + i * partialsEach + piece.result() * bytes[reads + i];
+            long bytes = types[reads + i].bytes();
+            at[reads + i] = partials + i * partialsEach + piece.result() * bytes;
             for (long column = 0; column < width; column++) {
-                set(reads + i, at[reads + i] + column * bytes[reads + i], ops.get(i).identity());
+                set(reads + i, at[reads + i] + column * bytes, ops.get(i).identity());
             }
         }
         for (long done = 0; done < piece.count(); done += width) {
             for (int i = 0; i < reads; i++) {
-                at[i] = bases[i] + index(i, piece, done) * bytes[i];
+                at[i] = bases[i] + offset(i, piece, done);
             }
             origin(piece, done, at);
             kernel.run(at, Math.ceilDiv(width, Order.LANES) * Order.LANES);
@@ -243,10 +265,11 @@ final class Pass extends Crew.Work {
         int reads = buffers.size() - ops.size();
         for (int i = 0; i < ops.size(); i++) {
             int output = reads + i;
+            long bytes = types[output].bytes();
             for (long value = 0; value < join.width(); value++) {
-                long from = partials + i * partialsEach + (join.from() + value) * bytes[output];
-                double joined = joinPairwise(ops.get(i), output, from, join.stride() * bytes[output], join.count());
-                set(output, bases[output] + (join.target() + value) * bytes[output], joined);
+                long from = partials + i * partialsEach + (join.from() + value) * bytes;
+                double joined = joinPairwise(ops.get(i), output, from, join.stride() * bytes, join.count());
+                set(output, bases[output] + (join.target() + value) * bytes, joined);
             }
         }
     }
@@ -267,13 +290,13 @@ final class Pass extends Crew.Work {
 
     /// A partial result of a fold, f32 or f64 as what it folds.
     private double get(int output, long address) {
-        return bytes[output] == Float.BYTES
+        return types[output] == Type.F32
                 ? ALL.get(ValueLayout.JAVA_FLOAT, address)
                 : ALL.get(ValueLayout.JAVA_DOUBLE, address);
     }
 
     private void set(int output, long address, double value) {
-        if (bytes[output] == Float.BYTES) {
+        if (types[output] == Type.F32) {
             ALL.set(ValueLayout.JAVA_FLOAT, address, (float) value);
         } else {
             ALL.set(ValueLayout.JAVA_DOUBLE, address, value);

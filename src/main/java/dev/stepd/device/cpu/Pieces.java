@@ -46,12 +46,16 @@ record Pieces(List<Piece> pieces, List<Join> joins) {
         private final long[] starts;
         private final List<Piece> pieces = new ArrayList<>();
         private final List<Join> joins = new ArrayList<>();
+        private final boolean indexed;
+        private final boolean packed;
         private long partial;
 
         Cutter(Stage stage, Domain domain, int workers) {
             this.stage = stage;
             this.domain = domain;
             this.workers = workers;
+            this.indexed = stage.readsIndex();
+            this.packed = stage.packs();
             this.starts = switch (stage.scope().kind()) {
                 case SESSION, GROUP -> new long[0];
                 case TENSOR, ROW, COLUMN, BLOCK, ELEMENT -> domain.starts(stage.scope());
@@ -107,11 +111,12 @@ record Pieces(List<Piece> pieces, List<Join> joins) {
             }
         }
 
-        /// All of a span, or of what has indexes that go on where the pass asks for them.
+        /// All of a span, but where the pass asks for indexes only as far as they go on, and where it packs values as long as
+        /// tensors end with a byte.
         private void neighbours(Spans.Span span) {
             for (int from = span.from(); from < span.to(); ) {
                 int to = from + 1;
-                while (to < span.to() && (!stage.readsIndex() || follows(to))) {
+                while (to < span.to() && goesOn(to)) {
                     to++;
                 }
                 run(starts[from], starts[to] - starts[from], from, 0, 0);
@@ -119,9 +124,10 @@ record Pieces(List<Piece> pieces, List<Join> joins) {
             }
         }
 
-        private boolean follows(int tensor) {
+        private boolean goesOn(int tensor) {
             var before = domain.tensors().get(tensor - 1);
-            return before.origin() + before.elements() == domain.tensors().get(tensor).origin();
+            boolean follows = before.origin() + before.elements() == domain.tensors().get(tensor).origin();
+            return (follows || !indexed) && (before.elements() % 2 == 0 || !packed);
         }
 
         private void tensor(int tensor, Scope runs) {

@@ -6,6 +6,7 @@ import dev.stepd.expr.Order;
 import dev.stepd.expr.Program;
 import dev.stepd.expr.ReduceOp;
 import dev.stepd.expr.Scope;
+import dev.stepd.expr.Type;
 import java.util.LinkedHashSet;
 import java.util.List;
 
@@ -87,6 +88,22 @@ public record Stage(Scope scope, List<Output> outputs) {
             }
         }
         return runs;
+    }
+
+    /// Whether the pass reads or writes values that share bytes.
+    public boolean packs() {
+        return reads().stream().anyMatch(Stage::packed) || outputs.stream().anyMatch(o -> packed(o.target()));
+    }
+
+    private static boolean packed(Buffer buffer) {
+        return buffer.storage() == Type.I4;
+    }
+
+    /// Whether no run begins within a byte, however many elements tensors and rows have.
+    public boolean runsOfBytes() {
+        var runs = runs();
+        return !packs() || runs.equals(Scope.TENSOR) || runs.coarserThan(Scope.TENSOR)
+                || runs.kind() == Scope.Kind.BLOCK && runs.size() % 2 == 0;
     }
 
     /// Whether a fold has all of an index of its target in one run, as [Order] needs.
