@@ -45,11 +45,12 @@ final class CataloguePage {
               the input `x`.
             * The order of rounding is left out; the program that `./stepd explain` prints next has it.
 
-            Slots with one value for a tensor, a row or the session take no room worth counting and keep their own type (f64) in
-            every format; they count as 0 bytes a parameter.
+            The columns `f32` to `int4` are bytes of state for each parameter in that format, scales of blocks included. Slots with
+            one value for a tensor, a row or the session take little room and keep their own type in every format; they
+            count as 0.
             """;
-    /// Digits of bytes that blocks of a format do not divide evenly.
-    private static final MathContext DIGITS = new MathContext(4);
+    /// Digits of bytes, which scales of blocks make long.
+    private static final MathContext DIGITS = new MathContext(3);
 
     private final StringBuilder page = new StringBuilder(INTRODUCTION);
 
@@ -76,7 +77,7 @@ final class CataloguePage {
     private void index(List<Entry> entries) {
         line("");
         var columns = new ArrayList<>(List.of("name", "what it is"));
-        StateFormat.ALL.forEach(format -> columns.add("bytes a parameter, " + format.name()));
+        StateFormat.ALL.forEach(format -> columns.add(format.name()));
         columns.add("needs besides gradients");
         header(columns);
         for (var entry : entries) {
@@ -99,8 +100,8 @@ final class CataloguePage {
         var first = entry.steps().getFirst();
         boolean alike = entry.steps().stream()
                 .allMatch(step -> format.bytesPerParameter(step) == format.bytesPerParameter(first));
-        return alike ? number(format.bytesPerParameter(first)) : joined(entry.steps(), step ->
-                number(format.bytesPerParameter(step)) + " (" + step.tensors() + ")");
+        return alike ? size(format.bytesPerParameter(first)) : joined(entry.steps(), step ->
+                size(format.bytesPerParameter(step)) + " (" + step.tensors() + ")");
     }
 
     private static List<String> needs(Entry entry) {
@@ -199,12 +200,12 @@ final class CataloguePage {
             return;
         }
         var columns = new ArrayList<>(List.of("slot", "one value for each", "sign", "starts at"));
-        StateFormat.ALL.forEach(format -> columns.add("bytes a parameter, " + format.name()));
+        StateFormat.ALL.forEach(format -> columns.add(format.name()));
         header(columns);
         for (var slot : entry.slots()) {
             var cells = new ArrayList<>(List.of(code(slot.name()) + keeping(entry, slot),
                     slot.scope().toString(), slot.sign().name().toLowerCase(Locale.ROOT), initial(slot)));
-            StateFormat.ALL.forEach(format -> cells.add(number(format.bytesPerParameter(slot))));
+            StateFormat.ALL.forEach(format -> cells.add(size(format.bytesPerParameter(slot))));
             row(cells);
         }
         if (entry.slots().size() > 1) {
@@ -273,12 +274,15 @@ final class CataloguePage {
         return "`" + text + "`";
     }
 
-    /// As short as it can be said: `4`, `1e-8`, `1.016`.
+    /// As short as it can be said: `4`, `1e-8`, `0.0001`.
     private static String number(double value) {
-        var digits = BigDecimal.valueOf(value);
-        var shown = (digits.precision() > DIGITS.getPrecision() + 3 ? digits.round(DIGITS) : digits).stripTrailingZeros();
+        var digits = BigDecimal.valueOf(value).stripTrailingZeros();
         boolean plain = value == 0 || Math.abs(value) >= 1e-4 && Math.abs(value) < 1e7;
-        return plain ? shown.toPlainString() : shown.unscaledValue() + "e" + -shown.scale();
+        return plain ? digits.toPlainString() : digits.unscaledValue() + "e" + -digits.scale();
+    }
+
+    private static String size(double bytes) {
+        return BigDecimal.valueOf(bytes).round(DIGITS).stripTrailingZeros().toPlainString();
     }
 
     private void header(List<String> cells) {

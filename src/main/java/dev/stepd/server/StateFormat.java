@@ -1,23 +1,35 @@
 package dev.stepd.server;
 
+import dev.stepd.expr.Buffer;
+import dev.stepd.expr.Scope;
+import dev.stepd.expr.Type;
+import dev.stepd.expr.codec.Formats;
 import dev.stepd.rule.Entry;
 import dev.stepd.rule.Spec;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/// How much memory a format takes for a slot that has one value for each element.
-///
-/// @param elementBytes of one value
-/// @param blockBytes what a block of `blockElements` values takes besides
-record StateFormat(String name, double elementBytes, double blockBytes, int blockElements) {
+/// How much memory a format takes, by the arrays that it stores a slot in.
+record StateFormat(String name) {
     /// The formats there are.
-    static final List<StateFormat> ALL = List.of(new StateFormat("f32", 4, 0, 1));
+    static final List<StateFormat> ALL = Formats.NAMES.stream().map(StateFormat::new).toList();
+
+    private static final double BITS_PER_BYTE = 8;
 
     /// Bytes for each parameter. A slot with fewer values than elements counts as none: how many it has depends on the
     /// tensors' shapes, and it keeps its own type in every format.
     double bytesPerParameter(Spec.SlotSpec slot) {
-        return slot.scope().isElement() ? elementBytes + blockBytes / blockElements : 0;
+        if (!slot.scope().isElement()) {
+            return 0;
+        }
+        var codec = Formats.find(name, slot.sign() == Spec.Sign.SIGNED).orElseThrow();
+        var buffer = new Buffer(Buffer.Kind.SLOT, slot.name(), Scope.ELEMENT, Type.F32);
+        return codec.arrays(buffer).stream().mapToDouble(StateFormat::bytesPerElement).sum();
+    }
+
+    private static double bytesPerElement(Buffer array) {
+        return array.storage().bits() / BITS_PER_BYTE / Math.max(array.scope().size(), 1);
     }
 
     /// Bytes for each parameter of all slots that are kept of a kind of tensors.

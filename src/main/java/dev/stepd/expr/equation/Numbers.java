@@ -13,11 +13,10 @@ final class Numbers {
     private Numbers() {}
 
     static String text(Type type, long bits) {
-        return switch (type) {
-            case F32, F64 -> real(type, bits);
-            case I8, I16, I32, I64 -> Long.toString(bits);
-            case BOOL -> bits == 0 ? "false" : "true";
-        };
+        if (type == Type.BOOL) {
+            return bits == 0 ? "false" : "true";
+        }
+        return type.isReal() ? real(type, bits) : Long.toString(bits);
     }
 
     private static String real(Type type, long bits) {
