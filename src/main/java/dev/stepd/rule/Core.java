@@ -45,6 +45,7 @@ final class Core implements Rule {
                 .maximize()
                 .moments()
                 .slot("step_size", Spec.Sign.UNSIGNED, new Expr.Hyper("lr"))
+                .fine("it grows by factors that codes would round away")
                 .slot("score", Spec.Sign.SIGNED)
                 .build();
     }

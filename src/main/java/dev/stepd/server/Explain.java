@@ -3,6 +3,7 @@ package dev.stepd.server;
 import dev.stepd.codegen.cpu.KernelCompiler;
 import dev.stepd.codegen.cpu.Listing;
 import dev.stepd.engine.Recipe;
+import dev.stepd.engine.StateFormat;
 import dev.stepd.error.ServiceException;
 import dev.stepd.expr.Printer;
 import dev.stepd.expr.equation.Equations;
@@ -47,7 +48,7 @@ final class Explain {
         try {
             var composition = Composition.of(optimizer(words)).expanded();
             var settings = Settings.read(composition, List.of(), null);
-            for (var recipe : Recipe.each(settings, Clip.read(composition.clip()))) {
+            for (var recipe : Recipe.each(settings, Clip.read(composition.clip()), StateFormat.read(composition.state()))) {
                 new Explain(recipe, out).print(flags);
             }
         } catch (ServiceException e) {

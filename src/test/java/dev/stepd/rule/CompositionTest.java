@@ -74,8 +74,8 @@ class CompositionTest {
     void namesTheNearest() {
         refuses(ErrorCode.UNKNOWN_NAME, "wrap[0].name: unknown wrapper \"lookahed\"; did you mean \"lookahead\"?",
                 SGD, Map.of("name", "lookahed"));
-        refuses(ErrorCode.UNKNOWN_NAME, "unknown field wrap[1].alfa; did you mean \"alpha\"?",
-                SGD, Map.of("name", "cautious"), Map.of("name", "lookahead", "alfa", 1));
+        refuses(ErrorCode.UNKNOWN_NAME, "unknown field wrap[1].alpa; did you mean \"alpha\"?",
+                SGD, Map.of("name", "cautious"), Map.of("name", "lookahead", "alpa", 1));
         refuses(ErrorCode.UNKNOWN_NAME, "unknown optimizer \"lokahead\"; did you mean \"lookahead\"?", Map.of("name", "lokahead"));
         assertThatThrownBy(() -> Settings.read(new Composition(SGD, List.of(), Map.of("name", "emma"), null, null), List.of(), null))
                 .hasMessageContaining("average.name: unknown average \"emma\"; did you mean \"ema\"?");
