@@ -60,7 +60,7 @@ final class CatalogueListing {
         json.put("equations", step.equations().stream().map(Equation::toString).toList());
         json.put("average", step.averages().stream().map(Equation::toString).toList());
         json.put("slots", step.slots().stream().map(Spec.SlotSpec::name).toList());
-        json.put("state_bytes_per_parameter", StateFormat.bytesByFormat(step));
+        json.put("state_bytes_per_parameter", FormatBytes.bytesByFormat(step));
         return json;
     }
 

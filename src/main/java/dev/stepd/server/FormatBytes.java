@@ -11,10 +11,11 @@ import java.util.List;
 import java.util.Map;
 
 /// How much memory a format takes, by the arrays that it stores a slot in.
-record StateFormat(String name) {
+record FormatBytes(String name) {
     /// The formats there are.
-    static final List<StateFormat> ALL = Formats.NAMES.stream().map(StateFormat::new).toList();
+    static final List<FormatBytes> ALL = Formats.NAMES.stream().map(FormatBytes::new).toList();
 
+    private static final List<String> COARSE = List.of("int8", "fp8", "int4");
     private static final double BITS_PER_BYTE = 8;
 
     /// Bytes for each parameter. A slot with fewer values than elements counts as none: how many it has depends on the
@@ -23,9 +24,12 @@ record StateFormat(String name) {
         if (!slot.scope().isElement()) {
             return 0;
         }
+        if (slot.fine() != null && COARSE.contains(name)) {
+            return Float.BYTES; // such a slot has to be kept in f32
+        }
         var codec = Formats.find(name, slot.sign() == Spec.Sign.SIGNED).orElseThrow();
         var buffer = new Buffer(Buffer.Kind.SLOT, slot.name(), Scope.ELEMENT, Type.F32);
-        return codec.arrays(buffer).stream().mapToDouble(StateFormat::bytesPerElement).sum();
+        return codec.arrays(buffer).stream().mapToDouble(FormatBytes::bytesPerElement).sum();
     }
 
     private static double bytesPerElement(Buffer array) {

@@ -6,18 +6,18 @@ import dev.stepd.rule.Entry;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 
-class StateFormatTest {
+class FormatBytesTest {
     @Test
     void countsWhatSlotsAndScalesTake() {
-        assertThat(StateFormat.bytesByFormat(step("lion"))).isEqualTo(Map.of(
+        assertThat(FormatBytes.bytesByFormat(step("lion"))).isEqualTo(Map.of(
                 "f32", 4.0, "bf16", 2.0, "f16", 2.0, "int8", 1 + 4.0 / 256, "fp8", 1 + 4.0 / 256, "int4", 0.5 + 4.0 / 128));
-        assertThat(StateFormat.bytesByFormat(step("adamw"))).containsEntry("int8", 2 * (1 + 4.0 / 256));
+        assertThat(FormatBytes.bytesByFormat(step("adamw"))).containsEntry("int8", 2 * (1 + 4.0 / 256));
     }
 
     @Test
     void countsNothingForSlotsOfOneValue() {
-        assertThat(StateFormat.bytesByFormat(step("nadam"))).isEqualTo(StateFormat.bytesByFormat(step("adamw")));
-        assertThat(StateFormat.bytesByFormat(step("nero"))).allSatisfy((_, bytes) -> assertThat(bytes).isZero());
+        assertThat(FormatBytes.bytesByFormat(step("nadam"))).isEqualTo(FormatBytes.bytesByFormat(step("adamw")));
+        assertThat(FormatBytes.bytesByFormat(step("nero"))).allSatisfy((_, bytes) -> assertThat(bytes).isZero());
     }
 
     private static Entry.Step step(String name) {
