@@ -83,10 +83,10 @@ public final class Engine implements AutoCloseable {
 
     /// What a blueprint's optimizer is composed of with every hyperparameter resolved, as the session shows it.
     public Composition resolved(Blueprint blueprint) {
-        var settings = Optimizer.of(blueprint).settings();
-        var composition = blueprint.composition();
+        var optimizer = Optimizer.of(blueprint);
+        var settings = optimizer.settings();
         return new Composition(settings.resolved(), settings.resolvedWrap(), settings.resolvedAverage(),
-                composition.clip(), composition.state());
+                optimizer.clip().resolved(), optimizer.format().resolved());
     }
 
     /// A hash of the programs behind a blueprint: snapshots carry it, and a restore under another program is refused.

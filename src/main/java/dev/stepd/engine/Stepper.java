@@ -41,7 +41,9 @@ public final class Stepper implements AutoCloseable {
     private final Region measured;
     private final MemorySegment gradSquares;
     private final MemorySegment gradNorm;
-    private final Variant measure;
+    private final MemorySegment clippedNorm;
+    private final Device device;
+    private Variant measure;
     /// By extra input: what measures it as the gradient is, if it is one of tensors.
     private final List<@Nullable Variant> measureInputs = new ArrayList<>();
     private final List<Partition> partitions = new ArrayList<>();
@@ -61,6 +63,7 @@ public final class Stepper implements AutoCloseable {
     private String nonFiniteKey = "";
 
     Stepper(Device device, Optimizer optimizer, Engine.NonFinite nonFinite) {
+        this.device = device;
         this.optimizer = optimizer;
         this.needsParameters = optimizer.needsParameters();
         this.layout = optimizer.layout();
@@ -69,17 +72,18 @@ public final class Stepper implements AutoCloseable {
         int tensors = layout.places().size();
         this.tensorSteps = new long[tensors];
         this.hyper = new double[Recipe.hostNames(optimizer.settings()).size()];
-        this.measured = device.memory().allocate((tensors + 1L) * Double.BYTES, "what gradients measure to");
+        this.measured = device.memory().allocate((tensors + 2L) * Double.BYTES, "what gradients measure to");
         this.gradNorm = measured.segment().asSlice(0, Double.BYTES);
-        this.gradSquares = measured.segment().asSlice(Double.BYTES, (long) tensors * Double.BYTES);
+        this.clippedNorm = measured.segment().asSlice(Double.BYTES, Double.BYTES);
+        this.gradSquares = measured.segment().asSlice(2 * Double.BYTES, (long) tensors * Double.BYTES);
         Variant opened = null;
         try {
-            opened = measure(device, 0);
+            opened = measure(optimizer, optimizer.clip(), 0);
             for (var input : body.inputs()) {
-                measureInputs.add(input.ofTensors() ? measure(device, input.offset()) : null);
+                measureInputs.add(input.ofTensors() ? measure(optimizer, new Clip.None(), input.offset()) : null);
             }
             for (var recipe : optimizer.recipes()) {
-                partitions.add(partition(recipe, device));
+                partitions.add(partition(recipe));
             }
         } catch (RuntimeException e) {
             close(opened);
@@ -98,19 +102,26 @@ public final class Stepper implements AutoCloseable {
     }
 
     /// What measures the array of tensors that begins at a place of the body.
-    private Variant measure(Device device, long offset) {
-        var domain = Layout.domain(layout.places(), optimizer.settings().groupCount());
-        var arrays = Map.of(OptimizerProgram.GRAD_SQUARES, gradSquares, Clip.GRAD_NORM, gradNorm);
-        return new Variant(Recipe.measurePlan(), List.of(), device, domain, arrays, BodyLayout.measuring(offset));
+    private Variant measure(Optimizer of, Clip clip, long offset) {
+        var domain = Layout.domain(layout.places(), of.settings().groupCount());
+        var arrays = Map.of(
+                OptimizerProgram.GRAD_SQUARES, gradSquares, Clip.GRAD_NORM, gradNorm, Clip.CLIPPED_NORM, clippedNorm);
+        return new Variant(Recipe.measurePlan(clip), names(of), device, domain, arrays, BodyLayout.measuring(offset));
     }
 
-    private Partition partition(Recipe recipe, Device device) {
+    /// What host values are computed from.
+    private static List<String> names(Optimizer of) {
+        return Recipe.hostNames(of.settings());
+    }
+
+    private Partition partition(Recipe recipe) {
         int from = partitions.stream().mapToInt(Partition::size).sum();
-        return new Partition(recipe, body, from, device, Map.of(Clip.GRAD_NORM, gradNorm), this::hyperparameters);
+        var norms = Map.of(Clip.GRAD_NORM, gradNorm, Clip.CLIPPED_NORM, clippedNorm);
+        return new Partition(recipe, body, from, device, norms, this::hyperparameters);
     }
 
     private Map<String, Double> hyperparameters(int group) {
-        var names = Recipe.hostNames(optimizer.settings());
+        var names = names(optimizer);
         optimizer.settings().values(group, 1, hyper);
         var values = new HashMap<String, Double>();
         for (int i = 0; i < hyper.length; i++) {
@@ -119,11 +130,15 @@ public final class Stepper implements AutoCloseable {
         return values;
     }
 
+    /// Changes nothing when it throws: what may is made first.
     void reconfigure(Optimizer changed, Engine.NonFinite policy) {
+        var measuring = measure(changed, changed.clip(), 0);
+        measure.close();
+        measure = measuring;
         optimizer = changed;
         needsParameters = changed.needsParameters();
         nonFinite = policy;
-        hyper = new double[changed.settings().numberNames().size()];
+        hyper = new double[names(changed).size()];
         rebuild();
     }
 
@@ -186,7 +201,7 @@ public final class Stepper implements AutoCloseable {
     /// Declares that [#parameters] has been filled. Before the first step, slots that start at the parameter do so now.
     public void parametersLoaded() {
         if (step == 0) {
-            partitions.forEach(partition -> partition.arrays().initializeFromParameters());
+            partitions.forEach(partition -> partition.startAtParameters(all(partition)));
         }
         if (!hasParameters) {
             hasParameters = true;
@@ -206,13 +221,11 @@ public final class Stepper implements AutoCloseable {
 
     /// Writes an average of the parameters as the last step left it.
     ///
-    /// @param into f32, `layout().elementCount()` elements in layout order with 64 bytes of slack
+    /// @param into laid out as [#body] says, with the average where deltas go
     public void average(String name, MemorySegment into) {
-        var everything = new BitSet();
-        everything.set(0, tensorSteps.length);
         for (var partition : partitions) {
+            var all = all(partition);
             try (var variant = partition.average(name)) {
-                var all = cut(everything, partition.position(0), partition.position(partition.size()));
                 for (var span : all.spans()) {
                     int first = partition.position(span.from());
                     optimizer.settings().values(layout.places().get(first).group(), Math.max(1, step), hyper);
@@ -221,6 +234,13 @@ public final class Stepper implements AutoCloseable {
                 variant.run(all, into);
             }
         }
+    }
+
+    private Spans all(Partition partition) {
+        var everything = new BitSet();
+        everything.set(0, tensorSteps.length);
+        int from = partition.position(0);
+        return cut(everything, from, from + partition.size());
     }
 
     /// Every slot of every tensor, in layout order and then the rule's slot order; last what the session has once.
@@ -270,7 +290,8 @@ public final class Stepper implements AutoCloseable {
 
     /// Tells host values which inputs came.
     private void note(BitSet given) {
-        int first = hyper.length - body.inputs().size();
+        int first = optimizer.settings().numberNames().size();
+        hyper[hyper.length - 1] = optimizer.format().seed();
         for (int i = 0; i < body.inputs().size(); i++) {
             hyper[first + i] = given.get(i) ? 1 : 0;
             if (body.inputs().get(i).spec().required() && !given.get(i)) {

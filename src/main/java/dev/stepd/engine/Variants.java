@@ -3,7 +3,6 @@ package dev.stepd.engine;
 import dev.stepd.device.Device;
 import dev.stepd.device.Domain;
 import dev.stepd.expr.Buffer;
-import dev.stepd.expr.stage.Plan;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
@@ -64,16 +63,11 @@ final class Variants implements AutoCloseable {
         return add(outcome);
     }
 
-    /// Binds another plan of the same recipe; the caller closes it.
-    Variant of(Plan plan) {
-        return new Variant(plan, names, device, domain, arrays, inBody);
-    }
-
     private Variant add(long outcome) {
         var plan = outcome == UNDECIDED
                 ? recipe.undecidedPlan(updatesParameters)
                 : recipe.plan(updatesParameters, outcome);
-        var variant = of(plan);
+        var variant = new Variant(plan, names, device, domain, arrays, inBody);
         outcomes = Arrays.copyOf(outcomes, outcomes.length + 1);
         variants = Arrays.copyOf(variants, variants.length + 1);
         outcomes[outcomes.length - 1] = outcome;

@@ -322,10 +322,10 @@ public sealed interface Expr {
     }
 
     /// The `rank`-th largest value of a finer scope within each index of `over`: 1 for the largest, equal ones counted one by one.
-    /// NaN is no number and not counted; where there are fewer numbers than `rank`, the result is NaN. A zero comes out
-    /// positive. Tensors without gradient take no part.
+    /// NaN is no number and not counted; where there are fewer numbers than `rank`, or it is below 1, the result is NaN. A zero
+    /// comes out positive. Tensors without gradient take no part.
     ///
-    /// @param rank a whole number of at least 1, the same within each index of `over`
+    /// @param rank a whole number, the same within each index of `over`
     record Ranked(Scope over, Expr x, Expr rank) implements Expr {
         public Ranked {
             require(x.type().isReal() && rank.type() == Type.F64, "the " + rank.type() + "-th of " + x.type());

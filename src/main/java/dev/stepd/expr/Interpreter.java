@@ -190,7 +190,8 @@ public final class Interpreter {
                     .sorted()
                     .toArray();
             double rank = Scalar.toDouble(Type.F64, at(node.rank(), node, i));
-            double ranked = rank > numbers.length ? Double.NaN : numbers[numbers.length - (int) rank] + 0.0;
+            boolean exists = rank >= 1 && rank <= numbers.length;
+            double ranked = exists ? numbers[numbers.length - (int) rank] + 0.0 : Double.NaN;
             result[i] = Double.doubleToRawLongBits(ranked);
         }
         return result;

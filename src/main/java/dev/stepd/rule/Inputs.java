@@ -302,6 +302,16 @@ public final class Inputs {
         return beta.times(old).plus(one().minus(beta).times(value));
     }
 
+    /// A running mean of the gradient, written to a slot; where `beta` is off it is the gradient, and there is no slot.
+    Expr momentum(String slot, Expr grad, String beta, List<Assignment> writes) {
+        if (!on(beta)) {
+            return grad;
+        }
+        var mean = ema(slot(slot).old(), grad, hyper(beta));
+        writes.add(slot(slot).becomes(mean));
+        return mean;
+    }
+
     /// What a running mean that started at zero has seen by now: `1 - beta^t`.
     Expr biasCorrection(Expr beta) {
         return biasCorrection(beta, t());

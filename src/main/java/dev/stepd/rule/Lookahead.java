@@ -27,9 +27,7 @@ final class Lookahead implements Wrapper {
 
     @Override
     public void check(Settings settings, Part part) {
-        boolean buffered = settings.rule().kinds().stream()
-                .flatMap(kind -> settings.slots(settings.optimizer(), kind).stream())
-                .anyMatch(slot -> slot.name().equals(BUFFER));
+        boolean buffered = settings.slotNames(settings.optimizer()).contains(BUFFER);
         if (settings.choice("lookahead.pullback").equals("reset") && !buffered) {
             throw part.invalid("pullback", "reset", NO_BUFFER + settings.rule().spec().name() + " has none");
         }

@@ -18,16 +18,21 @@ public final class OptimizerProgram {
 
     private OptimizerProgram() {}
 
-    /// What is measured of the gradient before anything changes: its norm, and which tensors are finite.
-    public static Program measure(Type element) {
+    /// What is measured of the gradient before anything changes: its norm, which tensors are finite, and what clipping needs
+    /// of all of it.
+    public static Program measure(Clip clip, Type element) {
         var g = new Expr.Read(Inputs.grad(element));
         var squares = Inputs.sum(Scope.TENSOR, g.as(Type.F64).squared());
         var norm = Inputs.sqrt(Inputs.sum(Scope.SESSION, squares));
-        return new Program(List.of(
+        var measures = new ArrayList<>(List.of(
                 new Program.Assignment(GRAD_SQUARES, squares), new Program.Assignment(Clip.GRAD_NORM, norm)));
+        clip.measure(g).ifPresent(other -> measures.add(new Program.Assignment(Clip.CLIPPED_NORM, other)));
+        return new Program(measures);
     }
 
     /// The averages of the parameters that can be asked for, by name: programs that leave them where deltas go.
+    ///
+    /// @param kind what the tensors are to the rule
     public static Map<String, Program> averages(Settings settings, String kind, Type element) {
         var averages = new LinkedHashMap<String, Program>();
         Inner.all(settings, kind, element, new Expr.Read(Inputs.grad(element))).averages().forEach((name, average) -> {
@@ -43,8 +48,7 @@ public final class OptimizerProgram {
     /// @param updatesParameters whether the server holds the parameters and moves them by the delta
     public static Program step(
             Settings settings, Clip clip, String kind, Type element, boolean updatesParameters) {
-        var grad = clip.apply(new Expr.Read(Inputs.grad(element)));
-        var move = Inner.all(settings, kind, element, grad).step();
+        var move = Inner.all(settings, kind, element, clip.apply(new Expr.Read(Inputs.grad(element)))).step();
         var assignments = new ArrayList<>(move.assignments());
         if (updatesParameters) {
             var moved = new Expr.Read(Inputs.param(element)).plus(move.delta().value());

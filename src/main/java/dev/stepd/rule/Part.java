@@ -150,7 +150,8 @@ final class Part {
         return new ServiceException(ErrorCode.INVALID_VALUE, path + name + " is " + value + ", expected " + expected);
     }
 
-    boolean chosen(String name, String value) {
+    /// Whether a switch or form has a value.
+    boolean chosen(String name, Object value) {
         return value.equals(forms.get(name));
     }
 

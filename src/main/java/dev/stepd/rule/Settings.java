@@ -8,8 +8,11 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -149,17 +152,13 @@ public final class Settings {
     /// State is exported by name, so a name has one owner.
     private void checkSlots() {
         var owners = new HashMap<String, Part>();
-        rule.kinds().forEach(kind -> slots(optimizer, kind).forEach(slot -> owners.put(slot.name(), optimizer)));
-        for (var a : around) {
-            for (var slot : a.wrapper.slots(this)) {
-                var other = owners.put(slot.name(), a.part);
-                if (other != null) {
-                    throw new ServiceException(ErrorCode.INVALID_VALUE, a.part.path() + ".name is " + a.part.spec().name()
-                            + ", expected one that keeps no slot " + slot.name() + ": " + other.path() + " keeps one, "
-                            + other.spec().name());
-                }
+        parts().forEach(part -> slotNames(part).forEach(slot -> {
+            var other = owners.put(slot, part);
+            if (other != null) {
+                throw part.invalid("name", part.spec().name(), "one that keeps no slot " + slot + ": " + other.path()
+                        + " keeps one, " + other.spec().name());
             }
-        }
+        }));
     }
 
     public Rule rule() {
@@ -175,7 +174,7 @@ public final class Settings {
         return around;
     }
 
-    /// Every slot that tensors of a kind may use in a session with these settings: the optimizer's, then those around it.
+    /// Every slot that tensors of a kind may use: the optimizer's, then those around it.
     public List<Spec.SlotSpec> slots(String kind) {
         return parts().flatMap(part -> slots(part, kind).stream()).toList();
     }
@@ -187,6 +186,14 @@ public final class Settings {
                 .findFirst()
                 .map(a -> a.wrapper.slots(this))
                 .orElseGet(() -> rule.slots(this, kind));
+    }
+
+    /// The names of a part's slots, whatever the tensor.
+    Set<String> slotNames(Part part) {
+        return rule.kinds().stream()
+                .flatMap(kind -> slots(part, kind).stream())
+                .map(Spec.SlotSpec::name)
+                .collect(Collectors.toCollection(LinkedHashSet::new));
     }
 
     /// How many groups there are, the default one included.

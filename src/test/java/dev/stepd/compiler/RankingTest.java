@@ -82,6 +82,7 @@ class RankingTest {
         assertThat(1 / ranked(Type.F32, 1, -0.0, -1)).isEqualTo(Double.POSITIVE_INFINITY);
         assertThat(ranked(Type.F32, 2, Double.NaN, 5, Double.NaN, -5)).isEqualTo(-5);
         assertThat(ranked(Type.F32, 3, Double.NaN, 5, Double.NaN, -5)).isNaN();
+        assertThat(ranked(Type.F32, 0, 5, -5)).isNaN();
         assertThat(ranked(Type.F32, 1)).isNaN();
     }
 

@@ -4,8 +4,11 @@ import dev.stepd.device.Device;
 import dev.stepd.device.Region;
 import dev.stepd.device.cpu.CpuDevice;
 import dev.stepd.rule.Catalogue;
+import dev.stepd.rule.Clip;
+import dev.stepd.rule.Composition;
 import dev.stepd.rule.Hyperparameter;
 import dev.stepd.rule.Rule;
+import dev.stepd.rule.Settings;
 import dev.stepd.tensor.DType;
 import dev.stepd.tensor.Part;
 import dev.stepd.tensor.Shape;
@@ -61,13 +64,48 @@ final class Training implements AutoCloseable {
             @Nullable Object schedule,
             @Nullable Map<String, Object> clip) {
         var specs = tensors.stream().map(t -> new TensorSpec(t.name, t.shape, DType.F32)).toList();
-        return new Engine.Blueprint(specs, optimizer, groups, schedule, clip, Engine.NonFinite.REJECT);
+        var composition = composition(optimizer);
+        var clipped = new Composition(composition.optimizer(), composition.wrap(), composition.average(), clip, null);
+        return new Engine.Blueprint(specs, clipped, groups, schedule, Engine.NonFinite.REJECT);
     }
 
-    /// Every optimizer, as it is by default and with what it can decay and clip and carry switched on.
+    /// What an optimizer is composed of, `wrap` and `average` among its settings.
+    @SuppressWarnings("unchecked")
+    static Composition composition(Map<String, Object> optimizer) {
+        var alone = new LinkedHashMap<>(optimizer);
+        var wrap = (List<Map<String, Object>>) alone.remove("wrap");
+        var average = (Map<String, Object>) alone.remove("average");
+        return new Composition(alone, wrap == null ? List.of() : wrap, average, null, null);
+    }
+
+    static Settings settings(Map<String, Object> optimizer) {
+        return Settings.read(composition(optimizer), List.of(), null);
+    }
+
+    /// The programs for each kind of tensors.
+    static List<Recipe> recipes(Map<String, Object> optimizer) {
+        return Recipe.each(settings(optimizer), Clip.read(composition(optimizer).expanded().clip()));
+    }
+
+    /// Every optimizer, as it is by default and with what it can decay and clip and carry switched on, every preset, and
+    /// compositions of all there is.
     static Stream<Map<String, Object>> optimizers() {
-        return Catalogue.rules().stream().flatMap(
+        var rules = Catalogue.rules().stream().flatMap(
                 rule -> Stream.of(Map.<String, Object>of("name", rule.spec().name()), full(rule)).distinct());
+        var presets = Catalogue.presets().stream().map(preset -> Map.<String, Object>of("name", preset.spec().name()));
+        return Stream.of(rules, presets, compositions()).flatMap(stream -> stream);
+    }
+
+    private static Stream<Map<String, Object>> compositions() {
+        return Stream.of(
+                Map.of("name", "grokfast", "filter", "ma", "window_size", 3),
+                Map.of("name", "radam", "decoupled", true, "weight_decay", 0.1,
+                        "wrap", List.of(Map.of("name", "grokfast"), Map.of("name", "cautious"),
+                                Map.of("name", "schedule_free", "warmup_steps", 3)),
+                        "average", Map.of("name", "bema", "update_freq", 3, "update_after", 2)),
+                Map.of("name", "sgd", "momentum", 0.8,
+                        "wrap", List.of(Map.of("name", "lookahead", "k", 2, "pullback", "reset")),
+                        "average", Map.of("name", "swa", "update_after", 2, "update_freq", 2)));
     }
 
     private static Map<String, Object> full(Rule rule) {

@@ -48,7 +48,7 @@ class GoldenOnInterpreterTest {
             for (int tensor = 0; tensor < names.size(); tensor++) {
                 Closeness.checkParameter(file, names.get(tensor), t, InterpretedOptimizer.rounded(optimizer.parameter(tensor)));
             }
-            optimizer.states().check(file, t);
+            optimizer.check(file, t);
         }
     }
 

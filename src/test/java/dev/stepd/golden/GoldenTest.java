@@ -56,15 +56,15 @@ class GoldenTest {
         stepper.parametersLoaded();
     }
 
-    private static void check(GoldenFile file, Stepper stepper, int t, MemorySegment deltas) {
+    private static void check(GoldenFile file, Stepper stepper, int t, MemorySegment body) {
         for (var part : stepper.parameters()) {
             Closeness.checkParameter(file, part.key(), t, part.data().toArray(ValueLayout.JAVA_FLOAT));
         }
-        new Kept(stepper, deltas).check(file, t);
+        new Kept(stepper, body).check(file, t);
     }
 
     /// What a stepper keeps.
-    private record Kept(Stepper stepper, MemorySegment deltas) implements States {
+    private record Kept(Stepper stepper, MemorySegment body) implements States {
         @Override
         public Optional<float[]> slot(String name, String tensor) {
             return stepper.slots().stream()
@@ -79,15 +79,15 @@ class GoldenTest {
                 return Optional.empty();
             }
             try (var arena = Arena.ofConfined()) {
-                var flat = arena.allocate(stepper.layout().elementCount() * Float.BYTES + 64, 64);
-                stepper.average(name, flat);
-                return Optional.of(part(flat, tensor));
+                var other = arena.allocate(stepper.body().byteCount(), 64);
+                stepper.average(name, other);
+                return Optional.of(part(other, tensor));
             }
         }
 
         @Override
         public float[] delta(String tensor) {
-            return part(deltas, tensor);
+            return part(body, tensor);
         }
 
         @Override

@@ -9,7 +9,6 @@ import dev.stepd.expr.Scope;
 import dev.stepd.expr.Type;
 import dev.stepd.expr.rewrite.Rewrite;
 import dev.stepd.rule.Clip;
-import dev.stepd.rule.Composition;
 import dev.stepd.rule.Inputs;
 import dev.stepd.rule.OptimizerProgram;
 import dev.stepd.rule.Settings;
@@ -27,6 +26,7 @@ import java.util.function.Function;
 /// An optimizer as the interpreter runs it over those tensors of a golden file that are of one kind: no stages, no kernels, no
 /// engine.
 final class InterpretedOptimizer {
+    private final InterpretedMeasure measure;
     private final List<InterpretedSession.Seen> tensors;
     private final Settings settings;
     private final String kind;
@@ -39,20 +39,16 @@ final class InterpretedOptimizer {
     /// @param element what elements are computed and kept in
     /// @param change what becomes of the program before it runs
     InterpretedOptimizer(
-            Settings settings,
-            Clip clip,
-            String kind,
-            List<InterpretedSession.Seen> tensors,
-            Type element,
+            Settings settings, InterpretedMeasure measure, String kind, List<InterpretedSession.Seen> tensors, Type element,
             Rewrite change) {
+        this.measure = measure;
         this.tensors = List.copyOf(tensors);
         this.settings = settings;
         this.kind = kind;
         this.element = element;
-        this.program = change.apply(OptimizerProgram.step(settings, clip, kind, element, true));
+        this.program = change.apply(OptimizerProgram.step(settings, measure.clip(), kind, element, true));
         this.hyper = new double[settings.numberNames().size()];
-        for (var buffer : List.of(Inputs.grad(element), Inputs.delta(element), Inputs.param(element),
-                Clip.GRAD_NORM, OptimizerProgram.GRAD_SQUARES)) {
+        for (var buffer : List.of(Inputs.grad(element), Inputs.delta(element), Inputs.param(element))) {
             arrays.put(buffer, new long[count(buffer)]);
         }
         fill(Inputs.param(element), tensors.stream().map(InterpretedSession.Seen::parameter).toList());
@@ -118,12 +114,35 @@ final class InterpretedOptimizer {
         }
         steps++;
         settings.values(0, steps, hyper);
-        run(OptimizerProgram.measure(element), given);
-        run(program, given);
+        for (var norm : List.of(Clip.GRAD_NORM, Clip.CLIPPED_NORM)) {
+            arrays.put(norm, measure.array(norm));
+        }
+        Interpreter.run(program, extents(steps), (name, _) -> number(name, given), arrays);
     }
 
-    private void run(Program what, Set<String> given) {
-        Interpreter.run(what, extents(steps), (name, _) -> number(name, given), arrays);
+    /// An average of a tensor's parameters, if it is kept.
+    Optional<float[]> average(String name, int tensor) {
+        return Optional.ofNullable(OptimizerProgram.averages(settings, kind, element).get(name)).map(program -> {
+            var delta = arrays.get(Inputs.delta(element));
+            arrays.put(Inputs.delta(element), delta.clone());
+            Interpreter.run(program, extents(steps), (number, _) -> number(number, Set.of()), arrays);
+            var average = delta(tensor);
+            arrays.put(Inputs.delta(element), delta);
+            return average;
+        });
+    }
+
+    /// How a tensor moved in the last step.
+    float[] delta(int tensor) {
+        return rounded(part(Inputs.delta(element), tensor));
+    }
+
+    static float[] rounded(double[] values) {
+        var rounded = new float[values.length];
+        for (int i = 0; i < rounded.length; i++) {
+            rounded[i] = (float) values[i];
+        }
+        return rounded;
     }
 
     private double number(String name, Set<String> given) {
@@ -140,42 +159,14 @@ final class InterpretedOptimizer {
 
     /// A slot of a tensor, or of the session for what there is once.
     double[] slot(String name, int tensor) {
-        return slot(name).map(slot -> part(buffer(slot), tensor)).orElseThrow();
+        var spec = settings.slots(kind).stream().filter(s -> s.name().equals(name)).findFirst().orElseThrow();
+        return part(buffer(spec), tensor);
     }
 
-    /// What there is of a slot: of each tensor, or once.
-    Optional<Spec.SlotSpec> slot(String name) {
-        return settings.slots(kind).stream().filter(s -> s.name().equals(name)).findFirst();
-    }
-
-    /// An average of the parameter of a tensor.
-    Optional<double[]> average(String name, int tensor) {
-        var delta = arrays.get(Inputs.delta(element)).clone();
-        try {
-            return Optional.ofNullable(OptimizerProgram.averages(settings, kind, element).get(name)).map(program -> {
-                run(program, Set.of());
-                return delta(tensor);
-            });
-        } finally {
-            arrays.put(Inputs.delta(element), delta);
-        }
-    }
-
-    /// How a tensor moved in the last step.
-    double[] delta(int tensor) {
-        return part(Inputs.delta(element), tensor);
-    }
-
-    double gradNorm() {
-        return Double.longBitsToDouble(arrays.get(Clip.GRAD_NORM)[0]);
-    }
-
-    static float[] rounded(double[] values) {
-        var rounded = new float[values.length];
-        for (int i = 0; i < rounded.length; i++) {
-            rounded[i] = (float) values[i];
-        }
-        return rounded;
+    /// @param shared whether the session has one value of it
+    boolean hasSlot(String name, boolean shared) {
+        return settings.slots(kind).stream()
+                .anyMatch(s -> s.name().equals(name) && s.scope().equals(Scope.SESSION) == shared);
     }
 
     private double[] part(Buffer buffer, int tensor) {

@@ -1,6 +1,5 @@
 package dev.stepd.golden;
 
-import dev.stepd.expr.Scope;
 import dev.stepd.expr.Type;
 import dev.stepd.expr.rewrite.Rewrite;
 import dev.stepd.rule.Clip;
@@ -18,24 +17,25 @@ import java.util.Optional;
 import java.util.stream.IntStream;
 
 /// A golden file's tensors under its optimizer, as the interpreter runs it: kind by kind.
-final class InterpretedSession {
+final class InterpretedSession implements States {
     /// A tensor as the rule sees it, and its parameter before the first step.
     record Seen(View view, float[] parameter) {}
 
     /// Where a tensor is: the how manieth of its kind.
     private record Place(String kind, int index) {}
 
+    private final List<String> names;
+    private final InterpretedMeasure measure;
     private final LinkedHashMap<String, InterpretedOptimizer> kinds = new LinkedHashMap<>();
     private final List<Place> places = new ArrayList<>();
-    private final List<String> names;
 
     /// @param element what elements are computed and kept in
     /// @param change what becomes of the programs before they run
     InterpretedSession(GoldenFile file, Type element, Rewrite change) {
-        this.names = List.copyOf(file.tensors().keySet());
         var composition = Composition.of(file.description()).expanded();
         var settings = Settings.read(composition, List.of(), null);
-        var clip = Clip.read(composition.clip());
+        names = List.copyOf(file.tensors().keySet());
+        measure = new InterpretedMeasure(Clip.read(composition.clip()), element);
         var specs = new ArrayList<TensorSpec>();
         file.tensors().forEach((name, extents) -> specs.add(new TensorSpec(name, new Shape(extents), DType.F32)));
         var views = settings.rule().views(specs, settings);
@@ -46,12 +46,13 @@ final class InterpretedSession {
             its.add(new Seen(views.get(i), file.get("param/" + specs.get(i).name() + "/0")));
         }
         byKind.forEach((kind, its) ->
-                kinds.put(kind, new InterpretedOptimizer(settings, clip, kind, its, element, change)));
+                kinds.put(kind, new InterpretedOptimizer(settings, measure, kind, its, element, change)));
     }
 
     /// Takes a step of the file, which has to be the next.
     void step(GoldenFile file, int t) {
         var gradients = file.tensors().keySet().stream().map(name -> file.get("grad/" + name + "/" + t)).toList();
+        measure.of(gradients);
         kinds.forEach((kind, optimizer) -> optimizer.step(ofKind(kind, gradients), name -> input(kind, name, file, t)));
     }
 
@@ -74,35 +75,28 @@ final class InterpretedSession {
         return of(tensor).slot(name, places.get(tensor).index);
     }
 
-    /// What the optimizer keeps, rounded to f32.
-    States states() {
-        return new States() {
-            @Override
-            public Optional<float[]> slot(String name, String tensor) {
-                return of(at(tensor)).slot(name)
-                        .filter(slot -> slot.scope().equals(Scope.SESSION) == tensor.isEmpty())
-                        .map(_ -> InterpretedOptimizer.rounded(InterpretedSession.this.slot(name, at(tensor))));
-            }
+    @Override
+    public Optional<float[]> slot(String name, String tensor) {
+        int index = Math.max(0, names.indexOf(tensor));
+        return of(index).hasSlot(name, tensor.isEmpty())
+                ? Optional.of(InterpretedOptimizer.rounded(slot(name, index))) : Optional.empty();
+    }
 
-            @Override
-            public Optional<float[]> average(String name, String tensor) {
-                return of(at(tensor)).average(name, places.get(at(tensor)).index).map(InterpretedOptimizer::rounded);
-            }
+    @Override
+    public Optional<float[]> average(String name, String tensor) {
+        int index = names.indexOf(tensor);
+        return of(index).average(name, places.get(index).index);
+    }
 
-            @Override
-            public float[] delta(String tensor) {
-                return InterpretedOptimizer.rounded(of(at(tensor)).delta(places.get(at(tensor)).index));
-            }
+    @Override
+    public float[] delta(String tensor) {
+        int index = names.indexOf(tensor);
+        return of(index).delta(places.get(index).index);
+    }
 
-            @Override
-            public double gradNorm() {
-                return of(0).gradNorm();
-            }
-
-            private int at(String tensor) {
-                return Math.max(0, names.indexOf(tensor));
-            }
-        };
+    @Override
+    public double gradNorm() {
+        return measure.norm(Clip.GRAD_NORM);
     }
 
     private InterpretedOptimizer of(int tensor) {
