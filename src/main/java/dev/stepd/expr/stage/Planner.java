@@ -26,8 +26,9 @@ import java.util.Map;
 /// Where values that share bytes meet those of rows or of blocks of odd size, a run would begin within a byte. Then they are
 /// taken apart by a pass of its own before anything else, and put together by one at the end.
 public final class Planner {
-    /// Passes that can be fused: same depth, same scope, same target of folding.
-    private record Slot(int depth, Scope scope, boolean folds, Scope over) {}
+    /// Passes that can be fused: same depth, same scope, same target of folding, and not one that takes bytes apart with one
+    /// whose runs might begin within a byte.
+    private record Slot(int depth, Scope scope, boolean folds, Scope over, boolean unpacks) {}
 
     /// Values of tensors that a reduction takes from an array.
     private record Folded(Buffer stored, ReduceOp op) {}
@@ -53,7 +54,13 @@ public final class Planner {
     public static Plan plan(Program program) {
         Legality.EXPANDED.check(program);
         var plan = new Planner(false).build(program);
-        return plan.stages().stream().allMatch(Stage::runsOfBytes) ? plan : new Planner(true).build(program);
+        if (!plan.stages().stream().allMatch(Stage::runsOfBytes)) {
+            plan = new Planner(true).build(program);
+            if (!plan.stages().stream().allMatch(Stage::runsOfBytes)) {
+                throw new IllegalStateException("runs begin within bytes: " + plan);
+            }
+        }
+        return plan;
     }
 
     private Plan build(Program program) {
@@ -229,7 +236,9 @@ public final class Planner {
         Stage.Output output = node instanceof Expr.Reduce reduce
                 ? new Stage.Fold(reduce.op(), target, value)
                 : new Stage.Write(target, value);
-        passes.computeIfAbsent(new Slot(depth, scope, folds, target.scope()), _ -> new ArrayList<>()).add(output);
+        boolean takesApart = value instanceof Expr.Read(Buffer buffer) && isPacked(buffer);
+        passes.computeIfAbsent(new Slot(depth, scope, folds, target.scope(), takesApart), _ -> new ArrayList<>())
+                .add(output);
         return target;
     }
 }
