@@ -146,7 +146,8 @@ public final class Recipe {
     /// Whether a step depends on all of the session's tensors together, beyond the norms of their gradients.
     boolean joinsTensors() {
         return bare.nodes().stream()
-                .anyMatch(node -> node instanceof Expr.Reduce reduce && reduce.over().coarserThan(Scope.TENSOR));
+                .anyMatch(node -> node instanceof Expr.RunningSum
+                        || node instanceof Expr.Reduce reduce && reduce.over().coarserThan(Scope.TENSOR));
     }
 
     /// What makes slots of parameters, for those that start at them.

