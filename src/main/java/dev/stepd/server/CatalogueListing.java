@@ -48,6 +48,9 @@ final class CatalogueListing {
         if (meant.clip() != null) {
             parts.put("clip", meant.clip());
         }
+        if (meant.state() != null) {
+            parts.put("state", meant.state());
+        }
         json.put("stands_for", parts);
         return json;
     }
