@@ -256,6 +256,12 @@ public final class Inputs {
         return new Expr.Unary(UnaryOp.SIGN, x);
     }
 
+    /// `x^y` of values the host knows, x above 0, by way of logarithms: where neither x nor y is the same in every step,
+    /// `StrictMath.pow` makes arrays.
+    static Expr hostPower(Expr x, Expr y) {
+        return exp(y.times(log(x)));
+    }
+
     static Expr pow(Expr x, Expr y) {
         return Expr.binary(BinaryOp.POW, x, y);
     }

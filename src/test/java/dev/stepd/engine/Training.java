@@ -101,7 +101,7 @@ final class Training implements AutoCloseable {
     private static Stream<Map<String, Object>> compositions() {
         return Stream.of(
                 Map.of("name", "grokfast", "filter", "ma", "window_size", 3),
-                Map.of("name", "radam", "decoupled", true, "weight_decay", 0.1,
+                Map.of("name", "amsgrad", "decoupled", true, "weight_decay", 0.1,
                         "wrap", List.of(Map.of("name", "grokfast"), Map.of("name", "cautious"),
                                 Map.of("name", "schedule_free", "warmup_steps", 3)),
                         "average", Map.of("name", "bema", "update_freq", 3, "update_after", 2)),
