@@ -71,7 +71,8 @@ public final class Catalogue {
             new SophiaH(),
             new Sania(),
             new Core(),
-            new AdamHd());
+            new AdamHd(),
+            new Gravity());
 
     private static final List<Wrapper> WRAPPERS = List.of(new Lookahead(), new Grokfast(), new Cautious(), new ScheduleFree());
 

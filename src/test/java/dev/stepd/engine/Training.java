@@ -51,6 +51,9 @@ final class Training implements AutoCloseable {
             fill(part.data(), tensor(part.key()), 0);
         }
         stepper.parametersLoaded();
+        for (var part : RandomStarts.of(stepper, blueprint)) {
+            fill(part.data(), tensor(part.key().substring(0, part.key().indexOf('#'))), -2);
+        }
     }
 
     static Training of(List<Tensor> tensors, Map<String, Object> optimizer) {
