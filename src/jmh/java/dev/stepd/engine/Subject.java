@@ -97,7 +97,7 @@ public final class Subject implements AutoCloseable {
         fill(gradients(), 2, 0.01f);
     }
 
-    private static void fill(MemorySegment values, long seed, float scale) {
+    static void fill(MemorySegment values, long seed, float scale) {
         var random = new Random(seed);
         var pattern = new float[PATTERN];
         for (int i = 0; i < PATTERN; i++) {

@@ -48,7 +48,7 @@ public final class CpuDevice implements Device {
 
     @Override
     public BoundPlan bind(Plan plan, Domain domain, Map<Buffer, MemorySegment> arrays) {
-        return new CpuPlan(plan, plan.stages().stream().map(this::kernel).toList(), domain, arrays, crew, memory);
+        return new CpuPlan(plan, this::kernel, domain, arrays, crew, memory);
     }
 
     private Kernel kernel(Stage stage) {

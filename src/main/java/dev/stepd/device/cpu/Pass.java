@@ -15,7 +15,7 @@ import java.util.List;
 import java.util.Map;
 
 /// One stage bound to its kernel and arrays: finds the addresses of each piece and runs it.
-final class Pass extends Crew.Work {
+final class Pass extends Crew.Work implements BoundPhase {
     private static final MemorySegment ALL = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
 
     private static final long TAIL_BYTES = Order.LANES * Double.BYTES;
@@ -66,26 +66,22 @@ final class Pass extends Crew.Work {
         }
     }
 
-    List<Buffer> buffers() {
-        return buffers;
-    }
-
-    /// Cuts the pass for a choice of tensors; returns the bytes of partial results it needs.
-    long cut(Spans spans) {
+    @Override
+    public long cut(Spans spans) {
         pieces = Pieces.of(stage, domain, spans, addresses.length);
         list = pieces.pieces().toArray(Pieces.Piece[]::new);
         partialsEach = pieces.partials() * Double.BYTES;
         return partialsEach * ops.size();
     }
 
-    /// Bytes for the ends of writes and the accumulators of folds, of all workers.
-    long roomBytes() {
+    /// For the ends of writes and the accumulators of folds.
+    @Override
+    public long roomBytes() {
         return TAIL_BYTES * buffers.size() * addresses.length;
     }
 
-    /// @param room at least [#roomBytes]
-    /// @param partialResults at least what [#cut] said
-    void bind(Map<Buffer, MemorySegment> arrays, MemorySegment room, MemorySegment partialResults) {
+    @Override
+    public void bind(Map<Buffer, MemorySegment> arrays, MemorySegment room, MemorySegment partialResults) {
         partials = partialResults.address();
         for (int worker = 0; worker < tailAddresses.length; worker++) {
             for (int i = 0; i < bases.length; i++) {
@@ -99,8 +95,8 @@ final class Pass extends Crew.Work {
         }
     }
 
-    /// @param gradients address of the gradients, which are also the deltas
-    void run(Crew crew, long gradients) {
+    @Override
+    public void run(Crew crew, long gradients) {
         for (int i = 0; i < bases.length; i++) {
             var kind = buffers.get(i).kind();
             if (kind == Buffer.Kind.GRAD || kind == Buffer.Kind.DELTA) {
@@ -226,7 +222,7 @@ final class Pass extends Crew.Work {
         }
     }
 
-    private static double joinPairwise(ReduceOp op, long from, long stride, long count) {
+    static double joinPairwise(ReduceOp op, long from, long stride, long count) {
         for (long left = count; left > 1; left = (left + 1) / 2) {
             for (long i = 0; i < left / 2; i++) {
                 double a = ALL.get(ValueLayout.JAVA_DOUBLE, from + 2 * i * stride);

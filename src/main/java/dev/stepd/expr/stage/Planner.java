@@ -15,13 +15,15 @@ import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /// Splits a program into the passes of a [Plan].
 ///
 /// A value that is coarser than the pass that uses it, and a reduction, becomes an array of its own, computed by an
-/// earlier pass over its own scope; element values that two passes need are computed twice rather than stored. Passes
-/// at the same depth over the same scope are one. The program's own arrays are written last, finest scope first: what
-/// a coarser value still reads of them is coarser too, and so not yet overwritten.
+/// earlier pass over its own scope; element values that two passes over all memory need are computed twice rather than
+/// stored, and [Phases] finds the passes that can run tile after tile. Passes at the same depth over the same scope are
+/// one. The program's own arrays are written last, finest scope first: what a coarser value still reads of them is coarser
+/// too, and so not yet overwritten.
 public final class Planner {
     /// Passes that can be fused: same depth, same scope, same target of folding.
     private record Slot(int depth, Scope scope, boolean folds, Scope over) {}
@@ -63,7 +65,8 @@ public final class Planner {
                 .forEach(entry -> stages.add(new Stage(entry.getKey().scope, entry.getValue())));
         writes.forEach((scope, outputs) -> stages.add(new Stage(scope, outputs)));
         stages.forEach(stage -> stage.nodes().forEach(Planner::checkKernel));
-        return new Plan(hosts, List.copyOf(depths.keySet()), stages);
+        var number = new AtomicInteger(depths.size());
+        return new Plan(hosts, Phases.of(stages, () -> Integer.toString(number.getAndIncrement())));
     }
 
     private static void checkKernel(Expr node) {

@@ -1,0 +1,163 @@
+package dev.stepd.device.cpu;
+
+import dev.stepd.codegen.cpu.Kernel;
+import dev.stepd.expr.Order;
+import dev.stepd.expr.ReduceOp;
+import dev.stepd.expr.stage.Stage;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/// One stage of a [TilePass]: runs its kernel over each run of a tile.
+///
+/// Kernels write whole turns. Where runs are not whole turns, what is written past the end of one is overwritten by the
+/// next: such outputs go to memory of the worker's own first, and to their places when all runs of the tile are done.
+final class TileStage {
+    private static final MemorySegment ALL = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
+    private static final long ROOM_BYTES = Order.LANES * Double.BYTES;
+
+    private final Stage stage;
+    private final Kernel kernel;
+    private final TileRuns runs;
+    private final TileAddresses addresses;
+    private final int reads;
+    private final ReduceOp[] ops;
+    /// By output, within scratch memory: where values wait for their place, or partial results for being joined.
+    private final long[] waiting;
+    /// By worker: where they are to go.
+    private final long[][] places;
+
+    TileStage(Stage stage, Kernel kernel, TileRuns runs, TileAddresses addresses, TileMemory memory, int workers) {
+        this.stage = stage;
+        this.kernel = kernel;
+        this.runs = runs;
+        this.addresses = addresses;
+        this.reads = stage.reads().size();
+        int outputs = stage.outputs().size();
+        this.ops = new ReduceOp[stage.folds() ? outputs : 0];
+        this.waiting = new long[outputs];
+        this.places = new long[workers][outputs];
+        long used = ops.length * ROOM_BYTES;
+        for (int i = 0; i < outputs; i++) {
+            waiting[i] = used;
+            used += switch (stage.outputs().get(i)) {
+                case Stage.Fold fold -> {
+                    ops[i] = fold.op();
+                    yield memory.partialBytes();
+                }
+                case Stage.Write write -> memory.arrayBytes(write.target());
+            };
+        }
+        memory.scratch(used);
+    }
+
+    TileAddresses addresses() {
+        return addresses;
+    }
+
+    void run(Tile tile) {
+        long length = runs.length(tile);
+        addresses.place(tile, length);
+        if (stage.folds()) {
+            fold(tile, length);
+        } else if (length > 0 && wholeTurns(length) == length && runs.indexes(tile) % Order.LANES == 0) {
+            write(tile, length);
+        } else {
+            makeWait(tile);
+            write(tile, length);
+            put(tile);
+        }
+    }
+
+    private static long wholeTurns(long count) {
+        return (count + Order.LANES - 1) / Order.LANES * Order.LANES;
+    }
+
+    private void write(Tile tile, long length) {
+        var at = addresses.of(tile.worker);
+        long indexes = runs.indexes(tile);
+        for (long done = 0; done < indexes; ) {
+            long count = Math.min(length > 0 ? length : runs.next(tile, done), indexes - done);
+            kernel.run(at, wholeTurns(count));
+            if (done + count < indexes) {
+                goOn(tile, done, count, length);
+            }
+            done += count;
+        }
+    }
+
+    /// To the run after the one of `count` elements that begins at `done`.
+    private void goOn(Tile tile, long done, long count, long length) {
+        if (length > 0) {
+            addresses.advance(tile.worker);
+        } else {
+            addresses.advanceElements(tile.worker, count);
+        }
+        if (addresses.crosses()) {
+            addresses.lookUp(tile, done, done + count);
+        }
+    }
+
+    private void makeWait(Tile tile) {
+        var at = addresses.of(tile.worker);
+        long scratch = addresses.scratch(tile.worker);
+        for (int i = 0; i < waiting.length; i++) {
+            if (!addresses.isLocal(reads + i)) {
+                places[tile.worker][i] = at[reads + i];
+                at[reads + i] = scratch + waiting[i];
+            }
+        }
+    }
+
+    private void put(Tile tile) {
+        long scratch = addresses.scratch(tile.worker);
+        for (int i = 0; i < waiting.length; i++) {
+            if (!addresses.isLocal(reads + i)) {
+                long bytes = runs.indexes(tile) * addresses.bytes(reads + i);
+                MemorySegment.copy(ALL, scratch + waiting[i], ALL, places[tile.worker][i], bytes);
+            }
+        }
+    }
+
+    private void fold(Tile tile, long length) {
+        long count = runs.count(tile);
+        long done = 0;
+        for (long run = 0; run < count; run++) {
+            long here = Math.min(length, tile.count - done);
+            if (here <= Order.CHUNK) {
+                kernel.run(addresses.of(tile.worker), here);
+            } else {
+                foldChunks(tile, here);
+            }
+            addresses.advance(tile.worker);
+            if (addresses.crosses() && run + 1 < count) {
+                addresses.lookUp(tile, done, done + here);
+            }
+            done += here;
+        }
+    }
+
+    /// One run of several chunks.
+    private void foldChunks(Tile tile, long count) {
+        var at = addresses.of(tile.worker);
+        var targets = places[tile.worker];
+        long scratch = addresses.scratch(tile.worker);
+        for (int i = 0; i < ops.length; i++) {
+            targets[i] = at[reads + i];
+            at[reads + i] = scratch + waiting[i];
+        }
+        for (long done = 0; done < count; done += Order.CHUNK) {
+            kernel.run(at, Math.min(Order.CHUNK, count - done));
+            addresses.advanceWithin(tile.worker, Order.CHUNK);
+            for (int i = 0; i < ops.length; i++) {
+                at[reads + i] += Double.BYTES;
+            }
+        }
+        long chunks = Order.chunks(count);
+        addresses.advanceWithin(tile.worker, -chunks * Order.CHUNK);
+        for (int i = 0; i < ops.length; i++) {
+            double joined = Pass.joinPairwise(ops[i], scratch + waiting[i], Double.BYTES, chunks);
+            at[reads + i] = targets[i];
+            ALL.set(ValueLayout.JAVA_DOUBLE, targets[i], joined);
+        }
+    }
+}
