@@ -151,11 +151,12 @@ final class VectorCode {
         var vector = vector(Type.F64);
         switch (op) {
             case SUM -> code.aload(b).aload(a).invokevirtual(vector, "add", MethodTypeDesc.of(vector, VECTOR));
-            case MAX -> { // a >= b || isNaN(a) ? a : b
+            case MAX -> { // b > a || isNaN(b) ? b : a
                 code.aload(b).aload(a);
-                compare("GE", a, b);
-                compare("NE", a, a);
-                code.invokevirtual(MASK, "or", MethodTypeDesc.of(MASK, MASK));
+                compare("GT", b, a);
+                compare("NE", b, b);
+                code.invokevirtual(MASK, "or", MethodTypeDesc.of(MASK, MASK))
+                        .invokevirtual(MASK, "not", MethodTypeDesc.of(MASK));
                 blend(Type.F64);
             }
         }
@@ -183,12 +184,18 @@ final class VectorCode {
         broadcast(constant.type());
     }
 
-    /// Broadcasts the value at an address, converted as a scalar.
+    /// Broadcasts the value at an address, converted as a scalar. It is loaded as lane of a vector, since such a load is always
+    /// inlined, while one from a segment ends in a call wherever the compiler finds it too rare to look into.
     void broadcast(Type type, Type storage, int addressLocal) {
         species(type);
+        int two = 2;
+        code.getstatic(LANES, Lanes.speciesName(storage, two), SPECIES);
+        memory();
         code.lload(addressLocal);
-        var get = storage == Type.F32 ? "getFloat" : "getDouble";
-        code.invokestatic(LANES, get, MethodTypeDesc.of(primitive(storage), ConstantDescs.CD_long));
+        order();
+        code.invokestatic(vector(storage), "fromMemorySegment",
+                MethodTypeDesc.of(vector(storage), SPECIES, SEGMENT, ConstantDescs.CD_long, BYTE_ORDER));
+        code.iconst_0().invokevirtual(vector(storage), "lane", MethodTypeDesc.of(primitive(storage), ConstantDescs.CD_int));
         if (type != storage) {
             if (type == Type.F32) {
                 code.d2f();
