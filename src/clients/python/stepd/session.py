@@ -14,6 +14,8 @@ from ._http import Answer, Connection, Retry, json_body, tensor_body
 from .errors import NotFound
 
 Arrays = Mapping[str, np.ndarray]
+# What a step brings beside gradients: by the input's name, arrays by tensor name, or one number.
+Inputs = Mapping[str, Union[Arrays, float, np.ndarray]]
 
 _FIELDS = ("groups", "schedule", "clip", "non_finite", "snapshot_every")
 _GRADIENT_DTYPES = ("F32", "F16", "BF16")
@@ -221,6 +223,7 @@ class Session:
         self,
         grads: Arrays,
         *,
+        inputs: Optional[Inputs] = None,
         return_: str = "delta",
         partial: bool = False,
         reuse: bool = False,
@@ -230,17 +233,21 @@ class Session:
 
         Args:
             grads: by tensor name, arrays of its tensor's shape; float32, float16 or BF16.
+            inputs: what the optimizer takes beside gradients, by the names the catalogue gives:
+                ``{"hessian_diag": {"w": array, "b": array}}`` for arrays like the gradients, ``{"loss": 0.3}`` for one
+                number, which is sent as float32.
             return_: ``"delta"``, ``"parameters"`` or ``"none"``: what comes back.
             partial: whether tensors may be left out; they and their slots stay as they are.
             reuse: whether the arrays that come back may lie in memory that the next such step overwrites.
 
         Raises:
-            TypeError: a gradient is no array of those dtypes; nothing was sent.
+            TypeError: a gradient or an input is no array of those dtypes; nothing was sent.
             StepMismatch: the server is at another step, as after a restart from a snapshot.
             StepdError: the server refused and changed nothing.
             ConnectionFailed: no answer came. Calling again with the same gradients is safe.
         """
-        grads = {name: _gradient(name, grad) for name, grad in grads.items()}
+        body = {name: _array("gradient", name, grad) for name, grad in grads.items()}
+        body.update(_inputs(inputs or {}))
         number = self._step + 1
         query = f"?return={quote(return_)}" + ("&partial=true" if partial else "")
         scratch = self._scratch if reuse else None
@@ -262,19 +269,21 @@ class Session:
             "POST",
             self._path + "/steps" + query,
             receive,
-            body=tensor_body(_safetensors.encode(grads)),
+            body=tensor_body(_safetensors.encode(body)),
             headers={"Stepd-Step": str(number), "Accept": _safetensors.CONTENT_TYPE},
         )
         self._step = result.step
         return result
 
-    def apply(self, params: Arrays, grads: Arrays, *, partial: bool = False) -> StepResult:
+    def apply(
+        self, params: Arrays, grads: Arrays, *, inputs: Optional[Inputs] = None, partial: bool = False
+    ) -> StepResult:
         """Takes one step and adds its deltas to ``params`` in place, which then hold the server's values bit for
         bit if they did before.
 
         Args:
             params: writable arrays of the declared shapes and dtypes, at least those in ``grads``.
-            grads, partial: as for ``step``.
+            grads, inputs, partial: as for ``step``.
 
         Returns:
             The result, its ``deltas`` empty.
@@ -285,7 +294,7 @@ class Session:
         """
         for name in grads:
             self._check_parameter(name, params)
-        result = self.step(grads, partial=partial, reuse=True)
+        result = self.step(grads, inputs=inputs, partial=partial, reuse=True)
         for name in grads:
             add(params[name], result.deltas[name])
         return replace(result, deltas={})
@@ -420,14 +429,29 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _gradient(name: str, grad: np.ndarray) -> np.ndarray:
-    if isinstance(grad, np.generic):
-        grad = np.asarray(grad)  # arithmetic on arrays of no dimensions yields scalars
-    if not isinstance(grad, np.ndarray):
-        raise TypeError(f"gradient {name!r} is a {type(grad).__name__}, expected a numpy array")
-    if _safetensors.dtype_name(grad.dtype) not in _GRADIENT_DTYPES:
-        raise TypeError(f"gradient {name!r} is {grad.dtype}, expected float32, float16 or BF16")
-    return grad
+def _array(what: str, name: str, array: np.ndarray) -> np.ndarray:
+    if isinstance(array, np.generic):
+        array = np.asarray(array)  # arithmetic on arrays of no dimensions yields scalars
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{what} {name!r} is a {type(array).__name__}, expected a numpy array")
+    if _safetensors.dtype_name(array.dtype) not in _GRADIENT_DTYPES:
+        raise TypeError(f"{what} {name!r} is {array.dtype}, expected float32, float16 or BF16")
+    return array
+
+
+def _inputs(inputs: Inputs) -> Dict[str, np.ndarray]:
+    """Extra inputs under the keys a body has them: ``<tensor>#<input>``, or ``#<input>`` for one number."""
+    arrays = {}
+    for name, value in inputs.items():
+        if isinstance(value, Mapping):
+            for tensor, array in value.items():
+                key = f"{tensor}#{name}"
+                arrays[key] = _array("input", key, array)
+        elif np.ndim(value) > 0 and np.size(value) != 1 or not np.issubdtype(np.asarray(value).dtype, np.number):
+            raise TypeError(f"input {name!r} is {value!r}, expected one number or a mapping of arrays by tensor name")
+        else:
+            arrays[f"#{name}"] = np.asarray(value, np.float32).reshape(())
+    return arrays
 
 
 def _digest(answer: Mapping[str, Any]) -> Digest:

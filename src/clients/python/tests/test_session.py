@@ -129,6 +129,53 @@ def test_narrow_gradients_count_as_what_they_hold(create, narrow, widen):
         assert one.digest() == other.digest()
 
 
+def test_an_input_of_tensors_goes_with_their_gradients(create):
+    params = normal(0)
+    m, h = ({name: np.zeros(shape) for name, shape in SHAPES.items()} for _ in range(2))
+    expected = {name: array.astype(np.float64) for name, array in params.items()}
+    hyper = {"lr": 0.01, "beta1": 0.9, "beta2": 0.8, "rho": 0.05, "bs": 16, "weight_decay": 0.1}
+    with create(params, "sophia_g", **hyper) as session:
+        for t in range(1, 13):
+            grads, estimates = normal(t, 0.1), normal(100 + t, 0.1)
+            session.apply(params, grads, inputs={"hess_grad": estimates} if t % 3 == 0 else None)
+            for name in expected:
+                m[name] = 0.9 * m[name] + 0.1 * grads[name].astype(np.float64)
+                share = np.minimum(1, abs(m[name]) / (0.05 * 16 * h[name] + 1e-15))
+                expected[name] = expected[name] * (1 - 0.01 * 0.1) - 0.01 * np.sign(m[name]) * share
+                if t % 3 == 0:
+                    h[name] = 0.8 * h[name] + 0.2 * estimates[name].astype(np.float64) ** 2
+                np.testing.assert_allclose(params[name], expected[name], rtol=3e-6, atol=3e-6)
+
+
+def test_an_input_of_the_session_is_one_number(create):
+    params = {"w": np.array([1, 2], np.float32)}
+    grads = {"w": np.array([3, 4], np.float32)}
+    deltas = []
+    for loss in (0.5, np.float32(0.5), np.array([0.5])):
+        with create(params, "sania", eps=1e3) as session:
+            deltas.append(session.step(grads, inputs={"loss": loss}).deltas["w"])
+    # u = g / 1000, N = 0.025; 2 * 0.5 > N: the whole step
+    for delta in deltas:
+        np.testing.assert_allclose(delta, [-3e-3, -4e-3], rtol=1e-6)
+
+
+@pytest.mark.parametrize("inputs, kind, said", [
+    (None, stepd.InvalidValue, "input #loss is missing"),
+    ({"loss": 0.5, "los": 1.0}, stepd.UnknownName, "#los"),
+    ({"loss": float("nan")}, stepd.NonFinite, "input #loss"),
+    ({"loss": [0.5, 1.0]}, TypeError, "'loss'"),
+    ({"loss": "0.5"}, TypeError, "'loss'"),
+    ({"loss": {"w": 0.5}}, TypeError, "'w#loss'"),
+])
+def test_wrong_inputs_are_named_and_change_nothing(create, inputs, kind, said):
+    params = {"w": np.array([1, 2], np.float32)}
+    with create(params, "sania") as session:
+        before = session.digest()
+        with pytest.raises(kind, match=said):
+            session.step({"w": np.array([3, 4], np.float32)}, inputs=inputs)
+        assert session.digest() == before and session.current_step == 0
+
+
 def test_a_partial_step_leaves_the_others_alone(create):
     params = normal(0)
     with create(params, weight_decay=0.1) as session:

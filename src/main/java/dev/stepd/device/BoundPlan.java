@@ -7,9 +7,9 @@ public interface BoundPlan extends AutoCloseable {
     /// Runs every pass over the tensors of `spans` and returns when all is written. With the same spans object as
     /// the last time nothing is allocated.
     ///
-    /// @param gradients `domain.count(ELEMENT)` values in the domain's order and at least 64 bytes more, read as the
-    ///     gradients and written as the deltas
-    void run(Spans spans, MemorySegment gradients);
+    /// @param body what came with the step: arrays of one value for each index of their scope, at the places the plan was
+    ///     bound for, and at least 64 bytes after the last; deltas are written over gradients
+    void run(Spans spans, MemorySegment body);
 
     @Override
     void close();

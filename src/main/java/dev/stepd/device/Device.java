@@ -2,8 +2,11 @@ package dev.stepd.device;
 
 import dev.stepd.expr.Buffer;
 import dev.stepd.expr.stage.Plan;
+import dev.stepd.expr.stage.Stage;
 import java.lang.foreign.MemorySegment;
+import java.util.HashMap;
 import java.util.Map;
+import java.util.stream.Stream;
 
 /// What holds slots and runs plans. Safe for concurrent use.
 public interface Device extends AutoCloseable {
@@ -13,10 +16,22 @@ public interface Device extends AutoCloseable {
     Memory memory();
 
     /// Compiles a plan, unless it has been before, and binds it to arrays. The caller keeps the arrays alive for as long as it
-    /// uses what it gets, and binds every buffer of the plan but gradients and deltas.
+    /// uses what it gets. Every buffer of the plan is either one of them or comes with each step.
     ///
     /// @param arrays one value for each index of the buffer's scope
-    BoundPlan bind(Plan plan, Domain domain, Map<Buffer, MemorySegment> arrays);
+    /// @param inBody the arrays that come with each step, such as gradients and deltas: where in the body they begin, in bytes
+    BoundPlan bind(Plan plan, Domain domain, Map<Buffer, MemorySegment> arrays, Map<Buffer, Long> inBody);
+
+    /// Binds a plan for bodies that begin with the gradients and hold nothing else.
+    default BoundPlan bind(Plan plan, Domain domain, Map<Buffer, MemorySegment> arrays) {
+        var inBody = new HashMap<Buffer, Long>();
+        for (var stage : plan.stages()) {
+            Stream.concat(stage.reads().stream(), stage.outputs().stream().map(Stage.Output::target))
+                    .filter(buffer -> buffer.kind() == Buffer.Kind.GRAD || buffer.kind() == Buffer.Kind.DELTA)
+                    .forEach(buffer -> inBody.put(buffer, 0L));
+        }
+        return bind(plan, domain, arrays, inBody);
+    }
 
     /// How often a pass was compiled rather than found: equal before and after a step that is like an earlier one.
     long compilations();

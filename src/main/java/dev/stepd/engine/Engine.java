@@ -4,6 +4,7 @@ import dev.stepd.device.Device;
 import dev.stepd.device.Memory;
 import dev.stepd.error.ErrorCode;
 import dev.stepd.error.ServiceException;
+import dev.stepd.rule.Composition;
 import dev.stepd.tensor.TensorSpec;
 import java.util.List;
 import java.util.Map;
@@ -13,21 +14,33 @@ import org.jspecify.annotations.Nullable;
 public final class Engine implements AutoCloseable {
     /// What to build, with everything as JSON came: this package resolves and checks it.
     ///
-    /// @param optimizer `{"name": "adamw", "lr": 0.001, ...}`
+    /// @param composition the optimizer and what is around it; presets are expanded
     /// @param groups `[{"match": "*.bias", "weight_decay": 0.0}]`
     /// @param schedule `{"name": "cosine", ...}`, an array of such objects with a `hyperparameter` each, or null for none
-    /// @param clip `{"global_norm": 1.0}` or null for none
     /// @param nonFinite what to do with a gradient that holds NaN or infinity
     public record Blueprint(
             List<TensorSpec> tensors,
-            Map<String, Object> optimizer,
+            Composition composition,
             List<Map<String, Object>> groups,
             @Nullable Object schedule,
-            @Nullable Map<String, Object> clip,
             NonFinite nonFinite) {
         public Blueprint {
             tensors = List.copyOf(tensors);
+            composition = composition.expanded();
             groups = List.copyOf(groups);
+        }
+
+        /// An optimizer with nothing but clipping around it.
+        ///
+        /// @param clip `{"global_norm": 1.0}` or null for none
+        public Blueprint(
+                List<TensorSpec> tensors,
+                Map<String, Object> optimizer,
+                List<Map<String, Object>> groups,
+                @Nullable Object schedule,
+                @Nullable Map<String, Object> clip,
+                NonFinite nonFinite) {
+            this(tensors, new Composition(optimizer, List.of(), null, clip, null), groups, schedule, nonFinite);
         }
     }
 
@@ -48,8 +61,7 @@ public final class Engine implements AutoCloseable {
     ///
     /// @throws ServiceException `UNKNOWN_NAME`, `INVALID_VALUE`, `OUT_OF_MEMORY`
     public Stepper create(Blueprint blueprint) {
-        var recipe = Recipe.of(blueprint);
-        return new Stepper(device, recipe, layout(blueprint, recipe), blueprint.nonFinite());
+        return new Stepper(device, Optimizer.of(blueprint), blueprint.nonFinite());
     }
 
     /// Replaces hyperparameters, schedule or clipping from the next step on; slots and counters stay. The tensors must be the same.
@@ -57,31 +69,29 @@ public final class Engine implements AutoCloseable {
     ///
     /// @throws ServiceException also when the change would need other slots or move tensors between groups
     public void reconfigure(Stepper stepper, Blueprint blueprint) {
-        var recipe = Recipe.of(blueprint);
-        if (!layout(blueprint, recipe).equals(stepper.layout())) {
+        var changed = Optimizer.of(blueprint);
+        if (!changed.layout().equals(stepper.layout())) {
             throw new ServiceException(ErrorCode.CONFLICT,
                     "groups: the change moves tensors to other groups; create a new session for that");
         }
-        if (!recipe.slots().equals(stepper.slotSpecs())) {
+        if (!changed.slots().equals(stepper.optimizer().slots())) {
             throw new ServiceException(ErrorCode.CONFLICT,
                     "optimizer: the change needs other state than this session keeps; create a new session for that");
         }
-        stepper.reconfigure(recipe, blueprint.nonFinite());
+        stepper.reconfigure(changed, blueprint.nonFinite());
     }
 
-    /// The optimizer of a blueprint with every hyperparameter resolved, as the session shows it.
-    public Map<String, @Nullable Object> resolved(Blueprint blueprint) {
-        return Recipe.of(blueprint).settings().resolved();
+    /// What a blueprint's optimizer is composed of with every hyperparameter resolved, as the session shows it.
+    public Composition resolved(Blueprint blueprint) {
+        var optimizer = Optimizer.of(blueprint);
+        var settings = optimizer.settings();
+        return new Composition(settings.resolved(), settings.resolvedWrap(), settings.resolvedAverage(),
+                optimizer.clip().resolved(), optimizer.format().resolved());
     }
 
     /// A hash of the programs behind a blueprint: snapshots carry it, and a restore under another program is refused.
     public String programHash(Blueprint blueprint) {
-        return Recipe.of(blueprint).hash();
-    }
-
-    private static Layout layout(Blueprint blueprint, Recipe recipe) {
-        var groups = blueprint.tensors().stream().map(t -> recipe.settings().groupOf(t.name())).toList();
-        return Layout.of(blueprint.tensors(), groups);
+        return Optimizer.of(blueprint).hash();
     }
 
     /// The device's memory; session bodies come from it too.

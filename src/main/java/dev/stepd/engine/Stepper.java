@@ -1,11 +1,10 @@
 package dev.stepd.engine;
 
 import dev.stepd.device.Device;
-import dev.stepd.device.Domain;
+import dev.stepd.device.Region;
 import dev.stepd.device.Spans;
 import dev.stepd.rule.Clip;
 import dev.stepd.rule.OptimizerProgram;
-import dev.stepd.rule.Spec;
 import dev.stepd.tensor.Part;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -14,6 +13,9 @@ import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /// The optimizer of one session bound to a device: its parameters, slots, counters, and the step over them.
 ///
@@ -24,65 +26,103 @@ public final class Stepper implements AutoCloseable {
     public enum Outcome {
         /// Parameters, slots and counters moved; the gradients' memory now holds the deltas.
         APPLIED,
-        /// The gradient was not finite and the session skips such steps: the step counts, nothing else moved, deltas are zero.
+        /// The gradient or another input was not finite and the session skips such steps: the step counts, nothing else
+        /// moved, deltas are zero.
         SKIPPED,
-        /// The gradient was not finite and the session rejects such steps: nothing changed, the gradients stand as they were.
+        /// The gradient or another input was not finite and the session rejects such steps: nothing changed, the gradients
+        /// stand as they were.
         REJECTED
     }
 
-    private final Device device;
+    private static final BitSet NOTHING = new BitSet();
+
     private final Layout layout;
-    private final Domain domain;
-    private final StateArrays arrays;
+    private final BodyLayout body;
+    private final Region measured;
+    private final MemorySegment gradSquares;
     private final MemorySegment gradNorm;
-    private final Variant measure;
+    private final MemorySegment clippedNorm;
+    private final Device device;
+    private Variant measure;
+    /// By extra input: what measures it as the gradient is, if it is one of tensors.
+    private final List<@Nullable Variant> measureInputs = new ArrayList<>();
+    private final List<Partition> partitions = new ArrayList<>();
     private final long[] tensorSteps;
     private final BitSet lastPresent = new BitSet();
-    private Recipe recipe;
+    private double[] hyper;
+    private Optimizer optimizer;
     private Engine.NonFinite nonFinite;
-    private Variants variants;
+    private boolean needsParameters;
     private boolean hasParameters;
     private long step;
     private Spans spans = new Spans(List.of());
     /// The largest count of the step under way.
     private long latest;
-    private double[] hyper;
     private double lastLr;
     private double lastGradNorm;
-    private int nonFiniteTensor;
+    private String nonFiniteKey = "";
 
-    Stepper(Device device, Recipe recipe, Layout layout, Engine.NonFinite nonFinite) {
+    Stepper(Device device, Optimizer optimizer, Engine.NonFinite nonFinite) {
         this.device = device;
-        this.recipe = recipe;
-        this.layout = layout;
+        this.optimizer = optimizer;
+        this.needsParameters = optimizer.needsParameters();
+        this.layout = optimizer.layout();
+        this.body = BodyLayout.of(layout, optimizer.settings().rule().spec().inputs());
         this.nonFinite = nonFinite;
-        this.domain = domain(layout, recipe.settings().groupCount());
-        this.tensorSteps = new long[layout.places().size()];
-        this.hyper = new double[recipe.settings().numberNames().size()];
-        this.arrays = new StateArrays(layout, domain, recipe.slots(), device.memory());
-        this.gradNorm = arrays.of(Clip.GRAD_NORM);
+        int tensors = layout.places().size();
+        this.tensorSteps = new long[tensors];
+        this.hyper = new double[Recipe.hostNames(optimizer.settings()).size()];
+        this.measured = device.memory().allocate((tensors + 2L) * Double.BYTES, "what gradients measure to");
+        this.gradNorm = measured.segment().asSlice(0, Double.BYTES);
+        this.clippedNorm = measured.segment().asSlice(Double.BYTES, Double.BYTES);
+        this.gradSquares = measured.segment().asSlice(2 * Double.BYTES, (long) tensors * Double.BYTES);
+        Variant opened = null;
         try {
-            arrays.initialize(this::hyperparameters);
-            this.measure = new Variant(Recipe.measurePlan(), List.of(), device, domain, arrays.segments());
+            opened = measure(optimizer, optimizer.clip(), 0);
+            for (var input : body.inputs()) {
+                measureInputs.add(input.ofTensors() ? measure(optimizer, new Clip.None(), input.offset()) : null);
+            }
+            for (var recipe : optimizer.recipes()) {
+                partitions.add(partition(recipe));
+            }
         } catch (RuntimeException e) {
-            arrays.close();
+            close(opened);
+            measureInputs.forEach(Stepper::close);
+            partitions.forEach(Partition::close);
+            measured.close();
             throw e;
         }
-        this.variants = variants(recipe);
+        this.measure = opened;
     }
 
-    private static Domain domain(Layout layout, int groups) {
-        var tensors = new ArrayList<Domain.Tensor>();
-        for (var place : layout.places()) {
-            var shape = place.tensor().shape();
-            tensors.add(new Domain.Tensor(shape.elementCount(), shape.rows(), place.group()));
+    private static void close(@Nullable Variant variant) {
+        if (variant != null) {
+            variant.close();
         }
-        return new Domain(tensors, groups);
+    }
+
+    /// What measures the array of tensors that begins at a place of the body.
+    private Variant measure(Optimizer of, Clip clip, long offset) {
+        var domain = Layout.domain(layout.places(), of.settings().groupCount());
+        var arrays = Map.of(
+                OptimizerProgram.GRAD_SQUARES, gradSquares, Clip.GRAD_NORM, gradNorm, Clip.CLIPPED_NORM, clippedNorm);
+        return new Variant(Recipe.measurePlan(clip), names(of), device, domain, arrays, BodyLayout.measuring(offset));
+    }
+
+    /// What host values are computed from.
+    private static List<String> names(Optimizer of) {
+        return Recipe.hostNames(of.settings());
+    }
+
+    private Partition partition(Recipe recipe) {
+        int from = partitions.stream().mapToInt(Partition::size).sum();
+        var norms = Map.of(Clip.GRAD_NORM, gradNorm, Clip.CLIPPED_NORM, clippedNorm);
+        return new Partition(recipe, body, from, device, norms, this::hyperparameters);
     }
 
     private Map<String, Double> hyperparameters(int group) {
-        var names = recipe.settings().numberNames();
-        recipe.settings().values(group, 1, hyper);
+        var names = names(optimizer);
+        optimizer.settings().values(group, 1, hyper);
         var values = new HashMap<String, Double>();
         for (int i = 0; i < hyper.length; i++) {
             values.put(names.get(i), hyper[i]);
@@ -90,24 +130,36 @@ public final class Stepper implements AutoCloseable {
         return values;
     }
 
-    private Variants variants(Recipe of) {
-        return new Variants(of, hasParameters, device, domain, arrays.segments());
-    }
-
-    void reconfigure(Recipe changed, Engine.NonFinite policy) {
-        variants.close();
-        recipe = changed;
+    /// Changes nothing when it throws: what may is made first.
+    void reconfigure(Optimizer changed, Engine.NonFinite policy) {
+        var measuring = measure(changed, changed.clip(), 0);
+        measure.close();
+        measure = measuring;
+        optimizer = changed;
+        needsParameters = changed.needsParameters();
         nonFinite = policy;
-        variants = variants(changed);
+        hyper = new double[names(changed).size()];
+        rebuild();
     }
 
-    List<Spec.SlotSpec> slotSpecs() {
-        return recipe.slots();
+    private void rebuild() {
+        for (int i = 0; i < partitions.size(); i++) {
+            partitions.get(i).rebuild(optimizer.recipes().get(i), hasParameters);
+        }
+    }
+
+    Optimizer optimizer() {
+        return optimizer;
     }
 
     /// Where each tensor lies in the flat arrays, and in which order.
     public Layout layout() {
         return layout;
+    }
+
+    /// How what comes with a step lies in memory, and what may come.
+    public BodyLayout body() {
+        return body;
     }
 
     /// Finished steps of the session, skipped ones included.
@@ -133,12 +185,12 @@ public final class Stepper implements AutoCloseable {
             tensorSteps[position] = steps.get(layout.places().get(position).index());
         }
         lastPresent.clear();
-        spans = new Spans(List.of());
+        cut(lastPresent);
     }
 
     /// Whether the rule reads parameter values, so that they must be uploaded before the first step.
     public boolean needsParameters() {
-        return recipe.readsParameters();
+        return needsParameters;
     }
 
     /// Whether the parameters hold uploaded values. Without them a step still yields deltas where the rule allows.
@@ -149,58 +201,147 @@ public final class Stepper implements AutoCloseable {
     /// Declares that [#parameters] has been filled. Before the first step, slots that start at the parameter do so now.
     public void parametersLoaded() {
         if (step == 0) {
-            arrays.initializeFromParameters();
+            partitions.forEach(partition -> partition.startAtParameters(all(partition)));
         }
         if (!hasParameters) {
             hasParameters = true;
-            variants.close();
-            variants = variants(recipe);
+            rebuild();
         }
     }
 
     /// The parameter of each tensor in layout order; end to end they are one flat array.
     public List<Part> parameters() {
-        return arrays.parameters();
+        return partitions.stream().flatMap(partition -> partition.arrays().parameters().stream()).toList();
     }
 
-    /// Every slot of every tensor, in layout order and then the rule's slot order. Writable: an import fills them.
+    /// The names of the averages of the parameters that [#average] yields.
+    public Set<String> averages() {
+        return optimizer.recipes().getFirst().averages().keySet();
+    }
+
+    /// Writes an average of the parameters as the last step left it.
+    ///
+    /// @param into laid out as [#body] says, with the average where deltas go
+    public void average(String name, MemorySegment into) {
+        for (var partition : partitions) {
+            var all = all(partition);
+            try (var variant = partition.average(name)) {
+                for (var span : all.spans()) {
+                    int first = partition.position(span.from());
+                    optimizer.settings().values(layout.places().get(first).group(), Math.max(1, step), hyper);
+                    variant.prepare(span, hyper, tensorSteps[first], step);
+                }
+                variant.run(all, into);
+            }
+        }
+    }
+
+    private Spans all(Partition partition) {
+        var everything = new BitSet();
+        everything.set(0, tensorSteps.length);
+        int from = partition.position(0);
+        return cut(everything, from, from + partition.size());
+    }
+
+    /// Every slot of every tensor, in layout order and then the rule's slot order; last what the session has once.
+    /// Writable: an import fills them.
     public List<Part> slots() {
-        return arrays.slots();
+        return Stream.concat(
+                        partitions.stream().flatMap(partition -> partition.arrays().slots().stream()),
+                        partitions.stream().flatMap(partition -> partition.arrays().sharedSlots().stream()))
+                .toList();
     }
 
     /// Bytes of device memory held for state.
     public long stateBytes() {
-        return arrays.byteCount();
+        return partitions.stream().mapToLong(partition -> partition.arrays().byteCount()).sum();
+    }
+
+    /// Takes one step that brings nothing but gradients.
+    public Outcome step(MemorySegment arrived, BitSet present) {
+        return step(arrived, present, NOTHING);
     }
 
     /// Takes one step.
     ///
-    /// @param gradients f32, `layout().elementCount()` elements in layout order with 64 bytes of slack; holds the deltas afterwards
+    /// @param arrived f32, laid out as [#body] says; holds the deltas afterwards where the gradients were
     /// @param present the tensors that have a gradient, by declared index; the others stay untouched and their deltas are zero
-    public Outcome step(MemorySegment gradients, BitSet present) {
-        if (recipe.readsParameters() && !hasParameters) {
+    /// @param given the extra inputs that came, for all present tensors, by their position in [#body]
+    public Outcome step(MemorySegment arrived, BitSet present, BitSet given) {
+        if (needsParameters && !hasParameters) {
             throw new IllegalStateException("a step before the parameters were loaded");
         }
+        note(given);
         if (!present.equals(lastPresent)) {
-            spans = cut(present);
+            cut(present);
             lastPresent.clear();
             lastPresent.or(present);
         }
-        measure.run(spans, gradients);
-        lastGradNorm = gradNorm.get(ValueLayout.JAVA_DOUBLE, 0);
-        if (!Double.isFinite(lastGradNorm) && nonFinite != Engine.NonFinite.PROPAGATE) {
-            return refuse(gradients);
+        if (!passes(arrived, given)) {
+            return refuse(arrived);
         }
         latest = latestStep();
-        var variant = variants.find(outcome());
-        for (int i = 0; i < spans.spans().size(); i++) {
-            var span = spans.spans().get(i);
-            load(span);
-            variant.prepare(span, hyper, tensorSteps[span.from()] + 1, latest);
+        for (int i = 0; i < partitions.size(); i++) {
+            apply(partitions.get(i), arrived);
         }
-        variant.run(spans, gradients);
-        advance(gradients, present);
+        advance(arrived, present);
         return Outcome.APPLIED;
+    }
+
+    /// Tells host values which inputs came.
+    private void note(BitSet given) {
+        int first = optimizer.settings().numberNames().size();
+        hyper[hyper.length - 1] = optimizer.format().seed();
+        for (int i = 0; i < body.inputs().size(); i++) {
+            hyper[first + i] = given.get(i) ? 1 : 0;
+            if (body.inputs().get(i).spec().required() && !given.get(i)) {
+                throw new IllegalStateException("a step without " + body.inputs().get(i).spec().name());
+            }
+        }
+    }
+
+    /// Measures what came, and tells whether the session's policy lets it pass. The gradient last, since its norm is what the
+    /// step may use; and if it is not finite, it is what is told of.
+    private boolean passes(MemorySegment arrived, BitSet given) {
+        boolean checked = nonFinite != Engine.NonFinite.PROPAGATE;
+        boolean passes = true;
+        for (int i = body.inputs().size() - 1; i >= 0; i--) {
+            if (checked && given.get(i) && !isFinite(arrived, i)) {
+                var input = body.inputs().get(i);
+                nonFiniteKey = input.spec().key(input.ofTensors() ? firstNonFinite() : "");
+                passes = false;
+            }
+        }
+        measure.run(spans, arrived);
+        lastGradNorm = gradNorm.get(ValueLayout.JAVA_DOUBLE, 0);
+        if (checked && !Double.isFinite(lastGradNorm)) {
+            nonFiniteKey = firstNonFinite();
+            passes = false;
+        }
+        return passes;
+    }
+
+    private boolean isFinite(MemorySegment arrived, int input) {
+        var measured = measureInputs.get(input);
+        if (measured == null) {
+            return Float.isFinite(arrived.get(ValueLayout.JAVA_FLOAT, body.inputs().get(input).offset()));
+        }
+        measured.run(spans, arrived);
+        return Double.isFinite(gradNorm.get(ValueLayout.JAVA_DOUBLE, 0));
+    }
+
+    private void apply(Partition partition, MemorySegment arrived) {
+        var its = partition.spans().spans();
+        if (its.isEmpty()) {
+            return;
+        }
+        var variant = partition.variants().find(outcome(partition));
+        for (int i = 0; i < its.size(); i++) {
+            int first = partition.position(its.get(i).from());
+            load(first);
+            variant.prepare(its.get(i), hyper, tensorSteps[first] + 1, latest);
+        }
+        variant.run(partition.spans(), arrived);
     }
 
     private long latestStep() {
@@ -212,12 +353,13 @@ public final class Stepper implements AutoCloseable {
     }
 
     /// What the host decides, if the tensors of this step agree.
-    private long outcome() {
+    private long outcome(Partition partition) {
+        var its = partition.spans().spans();
         long agreed = 0;
-        for (int i = 0; i < spans.spans().size(); i++) {
-            var span = spans.spans().get(i);
-            load(span);
-            long outcome = variants.decide(hyper, tensorSteps[span.from()] + 1, latest);
+        for (int i = 0; i < its.size(); i++) {
+            int first = partition.position(its.get(i).from());
+            load(first);
+            long outcome = partition.variants().decide(hyper, tensorSteps[first] + 1, latest);
             if (i > 0 && outcome != agreed) {
                 return Variants.UNDECIDED;
             }
@@ -226,19 +368,27 @@ public final class Stepper implements AutoCloseable {
         return agreed;
     }
 
-    /// Fetches the hyperparameters of a span at the coming step.
-    private void load(Spans.Span span) {
-        recipe.settings().values(layout.places().get(span.from()).group(), step + 1, hyper);
+    /// Fetches the hyperparameters of a tensor at the coming step.
+    private void load(int position) {
+        optimizer.settings().values(layout.places().get(position).group(), step + 1, hyper);
     }
 
-    /// Neighbours in the same group that have counted the same steps.
-    private Spans cut(BitSet present) {
+    private void cut(BitSet present) {
+        spans = cut(present, 0, tensorSteps.length);
+        for (var partition : partitions) {
+            int from = partition.position(0);
+            partition.spans(cut(present, from, from + partition.size()));
+        }
+    }
+
+    /// Neighbours in the same group that have counted the same steps, by their distance from the first of a stretch.
+    private Spans cut(BitSet present, int first, int end) {
         var cut = new ArrayList<Spans.Span>();
         int from = -1;
-        for (int position = 0; position <= tensorSteps.length; position++) {
-            boolean here = position < tensorSteps.length && present.get(layout.places().get(position).index());
+        for (int position = first; position <= end; position++) {
+            boolean here = position < end && present.get(layout.places().get(position).index());
             if (from >= 0 && (!here || !alike(from, position))) {
-                cut.add(new Spans.Span(from, position));
+                cut.add(new Spans.Span(from - first, position - first));
                 from = -1;
             }
             if (here && from < 0) {
@@ -253,7 +403,6 @@ public final class Stepper implements AutoCloseable {
     }
 
     private Outcome refuse(MemorySegment gradients) {
-        nonFiniteTensor = firstNonFinite();
         if (nonFinite == Engine.NonFinite.REJECT) {
             return Outcome.REJECTED;
         }
@@ -262,13 +411,13 @@ public final class Stepper implements AutoCloseable {
         return Outcome.SKIPPED;
     }
 
-    private int firstNonFinite() {
-        var squares = arrays.of(OptimizerProgram.GRAD_SQUARES);
+    /// Of what was measured last: the first tensor with an element that is not finite.
+    private String firstNonFinite() {
         for (int position = 0; position < tensorSteps.length; position++) {
-            int index = layout.places().get(position).index();
-            double square = squares.getAtIndex(ValueLayout.JAVA_DOUBLE, position);
-            if (lastPresent.get(index) && !Double.isFinite(square)) {
-                return index;
+            var place = layout.places().get(position);
+            double square = gradSquares.getAtIndex(ValueLayout.JAVA_DOUBLE, position);
+            if (lastPresent.get(place.index()) && !Double.isFinite(square)) {
+                return place.tensor().name();
             }
         }
         throw new IllegalStateException("the norm is not finite and every tensor is");
@@ -288,8 +437,8 @@ public final class Stepper implements AutoCloseable {
 
     private void count() {
         step++;
-        recipe.settings().values(layout.places().getFirst().group(), step, hyper);
-        lastLr = hyper[recipe.settings().numberNames().indexOf("lr")];
+        optimizer.settings().values(layout.places().getFirst().group(), step, hyper);
+        lastLr = hyper[optimizer.settings().numberNames().indexOf("lr")];
     }
 
     /// The learning rate of the last step, of the first group that has tensors.
@@ -302,15 +451,16 @@ public final class Stepper implements AutoCloseable {
         return lastGradNorm;
     }
 
-    /// After [Outcome#REJECTED]: the declared index of the first tensor whose gradient is not finite.
-    public int nonFiniteTensor() {
-        return nonFiniteTensor;
+    /// After [Outcome#REJECTED]: the first array that is not finite, a tensor's gradient (`w`) or an input (`w#hess_grad`, `#loss`).
+    public String nonFiniteKey() {
+        return nonFiniteKey;
     }
 
     @Override
     public void close() {
-        variants.close();
+        partitions.forEach(Partition::close);
         measure.close();
-        arrays.close();
+        measureInputs.forEach(Stepper::close);
+        measured.close();
     }
 }

@@ -22,7 +22,15 @@ final class Variant implements AutoCloseable {
     private final MemorySegment[] values;
     private final BoundPlan bound;
 
-    Variant(Plan plan, List<String> names, Device device, Domain domain, Map<Buffer, MemorySegment> arrays) {
+    /// @param names what host values are computed from
+    /// @param inBody where in a step's body the arrays lie that come with it
+    Variant(
+            Plan plan,
+            List<String> names,
+            Device device,
+            Domain domain,
+            Map<Buffer, MemorySegment> arrays,
+            Map<Buffer, Long> inBody) {
         this.plan = plan;
         this.host = new HostProgram(plan.hosts().stream().map(Plan.HostValue::value).toList(), names);
         long each = Math.multiplyExact(Math.max(1L, domain.tensors().size()), Double.BYTES);
@@ -34,7 +42,7 @@ final class Variant implements AutoCloseable {
             all.put(plan.hosts().get(i).target(), values[i]);
         }
         try {
-            this.bound = device.bind(plan, domain, all);
+            this.bound = device.bind(plan, domain, all, inBody);
         } catch (RuntimeException e) {
             table.close();
             throw e;
@@ -55,8 +63,8 @@ final class Variant implements AutoCloseable {
         }
     }
 
-    void run(Spans spans, MemorySegment gradients) {
-        bound.run(spans, gradients);
+    void run(Spans spans, MemorySegment body) {
+        bound.run(spans, body);
     }
 
     @Override

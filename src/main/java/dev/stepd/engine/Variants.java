@@ -5,6 +5,7 @@ import dev.stepd.device.Domain;
 import dev.stepd.expr.Buffer;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 
 /// The plans of one optimizer by what the host decides, each made when it is first needed.
@@ -17,23 +18,29 @@ final class Variants implements AutoCloseable {
     private final Device device;
     private final Domain domain;
     private final Map<Buffer, MemorySegment> arrays;
+    private final Map<Buffer, Long> inBody;
+    private final List<String> names;
     private final HostProgram conditions;
     private final int conditionCount;
     private long[] outcomes = new long[0];
     private Variant[] variants = new Variant[0];
 
+    /// @param inBody where in a step's body the arrays lie that come with it
     Variants(
             Recipe recipe,
             boolean updatesParameters,
             Device device,
             Domain domain,
-            Map<Buffer, MemorySegment> arrays) {
+            Map<Buffer, MemorySegment> arrays,
+            Map<Buffer, Long> inBody) {
         this.recipe = recipe;
         this.updatesParameters = updatesParameters;
         this.device = device;
         this.domain = domain;
         this.arrays = arrays;
-        this.conditions = new HostProgram(recipe.conditions(), recipe.settings().numberNames());
+        this.inBody = inBody;
+        this.names = Recipe.hostNames(recipe.settings());
+        this.conditions = new HostProgram(recipe.conditions(), names);
         this.conditionCount = recipe.conditions().size();
     }
 
@@ -60,7 +67,7 @@ final class Variants implements AutoCloseable {
         var plan = outcome == UNDECIDED
                 ? recipe.undecidedPlan(updatesParameters)
                 : recipe.plan(updatesParameters, outcome);
-        var variant = new Variant(plan, recipe.settings().numberNames(), device, domain, arrays);
+        var variant = new Variant(plan, names, device, domain, arrays, inBody);
         outcomes = Arrays.copyOf(outcomes, outcomes.length + 1);
         variants = Arrays.copyOf(variants, variants.length + 1);
         outcomes[outcomes.length - 1] = outcome;

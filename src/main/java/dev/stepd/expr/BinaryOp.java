@@ -16,9 +16,13 @@ public enum BinaryOp {
     POW("pow"),
     /// The remainder, exact and with the sign of the first; NaN of a division by 0. For the host alone: it counts steps.
     MOD("mod"),
+    /// 32 bits mixed from those of two numbers, as a whole number ([Draws]). For the host alone: it keys random draws.
+    MIX("mix"),
     /// Bits of integers, or of booleans.
     AND("&"),
     OR("|"),
+    /// Bits of integers.
+    XOR("^"),
     /// The second operand is a constant below the width.
     SHL("<<"),
     /// Logical; the second operand is a constant below the width.
@@ -41,10 +45,21 @@ public enum BinaryOp {
 
     /// Whether only values the host knows may be made with it.
     public boolean hostOnly() {
-        return this == MOD;
+        return this == MOD || this == MIX;
     }
 
-    public boolean isBitwise() {
-        return this == AND || this == OR || this == SHL || this == SHR;
+    public boolean isShift() {
+        return this == SHL || this == SHR;
+    }
+
+    /// Whether there is such an operation: reals have arithmetic, integers arithmetic without division, which keeps the low bits,
+    /// and bits, booleans AND and OR.
+    public boolean takes(Type type) {
+        return switch (this) {
+            case ADD, SUB, MUL -> type.isReal() || type.isInteger();
+            case DIV, MIN, MAX, POW, MOD, MIX -> type.isReal();
+            case AND, OR -> type.isInteger() || type == Type.BOOL;
+            case XOR, SHL, SHR -> type.isInteger();
+        };
     }
 }

@@ -4,6 +4,12 @@ package dev.stepd.expr;
 ///
 /// @param storage how a value lies in memory; a program that computes in another type converts
 public record Buffer(Kind kind, String name, Scope scope, Type storage) {
+    public Buffer {
+        if (storage == Type.I4 && !scope.isElement()) {
+            throw new IllegalStateException(name + " of " + scope + " cannot be " + storage);
+        }
+    }
+
     /// Who provides the array.
     public enum Kind {
         /// The gradient on the way in.
@@ -30,7 +36,8 @@ public record Buffer(Kind kind, String name, Scope scope, Type storage) {
     public String toString() {
         return switch (kind) {
             case GRAD, DELTA, PARAM -> kind.name().toLowerCase(java.util.Locale.ROOT);
-            case INPUT, SLOT -> name;
+            case SLOT -> name;
+            case INPUT -> "input:" + name;
             case HOST -> "host:" + name;
             case EXTENT -> "count(" + scope + ")";
             case TEMP -> "%" + name;

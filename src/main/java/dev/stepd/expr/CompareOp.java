@@ -1,6 +1,6 @@
 package dev.stepd.expr;
 
-/// Comparisons, false when an operand is NaN. The others are these with operands or branches exchanged.
+/// Comparisons of reals, or of integers with their sign; false when an operand is NaN. The others are these with operands or branches exchanged.
 public enum CompareOp {
     LT("<"),
     LE("<="),

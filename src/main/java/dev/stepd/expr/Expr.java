@@ -80,11 +80,37 @@ public sealed interface Expr {
         }
     }
 
+    /// An element's index among those of the session, in the order the session declares its tensors: the low 32 bits.
+    record Index() implements Leaf {
+        @Override
+        public Type type() {
+            return Type.I32;
+        }
+
+        @Override
+        public Scope scope() {
+            return Scope.ELEMENT;
+        }
+    }
+
+    /// 32 random bits for each element, others at every step ([Draws]). Two draws of one stream are one.
+    record Draw(String stream) implements Leaf {
+        @Override
+        public Type type() {
+            return Type.I32;
+        }
+
+        @Override
+        public Scope scope() {
+            return Scope.ELEMENT;
+        }
+    }
+
     /// The value an array holds before the step.
     record Read(Buffer buffer) implements Leaf {
         @Override
         public Type type() {
-            return buffer.storage();
+            return buffer.storage().loaded();
         }
 
         @Override
@@ -116,9 +142,8 @@ public sealed interface Expr {
 
     record Binary(BinaryOp op, Expr a, Expr b) implements Expr {
         public Binary {
-            require(a.type() == b.type() && (op.isBitwise() != a.type().isReal()),
-                    op + " of " + a.type() + " and " + b.type());
-            require((op != BinaryOp.SHL && op != BinaryOp.SHR) || b instanceof Const, op + " by a variable");
+            require(a.type() == b.type() && op.takes(a.type()), op + " of " + a.type() + " and " + b.type());
+            require(!op.isShift() || b instanceof Const, op + " by a variable");
         }
 
         @Override
@@ -162,7 +187,7 @@ public sealed interface Expr {
 
     record Compare(CompareOp op, Expr a, Expr b) implements Expr {
         public Compare {
-            require(a.type().isReal() && a.type() == b.type(), op + " of " + a.type() + " and " + b.type());
+            require(a.type() != Type.BOOL && a.type() == b.type(), op + " of " + a.type() + " and " + b.type());
         }
 
         @Override
@@ -204,10 +229,15 @@ public sealed interface Expr {
         }
     }
 
-    /// The value in the other real type, rounded to nearest even.
+    /// The value as another real or as `I32`: a real is rounded to nearest even; a whole number is what is left without the
+    /// fraction, the nearest there is of a value out of range, and 0 of NaN.
     record Convert(Type type, Expr x) implements Expr {
         public Convert {
-            require(type.isReal() && x.type().isReal(), "CONVERT of " + x.type() + " to " + type);
+            require(converts(type) && converts(x.type()), "CONVERT of " + x.type() + " to " + type);
+        }
+
+        private static boolean converts(Type type) {
+            return type.isReal() || type == Type.I32;
         }
 
         @Override
@@ -239,17 +269,40 @@ public sealed interface Expr {
         }
     }
 
+    /// The value of a table at an index, whose bits above the table's size do not count.
+    record Lookup(Table table, Expr index) implements Expr {
+        public Lookup {
+            require(index.type() == Type.I32, "LOOKUP at " + index.type());
+        }
+
+        @Override
+        public Type type() {
+            return table.type();
+        }
+
+        @Override
+        public List<Expr> operands() {
+            return List.of(index);
+        }
+
+        @Override
+        public Expr with(List<Expr> operands) {
+            return new Lookup(table, operands.getFirst());
+        }
+    }
+
     /// A reduction of the values of a finer scope within each index of `over`, in the order [Order] fixes.
     /// Tensors without gradient take no part.
     record Reduce(ReduceOp op, Scope over, Expr x) implements Expr {
         public Reduce {
-            require(x.type() == Type.F64, "reductions accumulate in F64, not " + x.type());
+            require(x.type() == Type.F64 || (op.exact() && x.type() == Type.F32),
+                    op + " accumulates in F64, not in " + x.type());
             require(over.coarserThan(x.scope()), "reduction of " + x.scope() + " over " + over);
         }
 
         @Override
         public Type type() {
-            return Type.F64;
+            return x.type();
         }
 
         @Override
@@ -268,10 +321,47 @@ public sealed interface Expr {
         }
     }
 
+    /// The `rank`-th largest value of a finer scope within each index of `over`: 1 for the largest, equal ones counted one by one.
+    /// NaN is no number and not counted; where there are fewer numbers than `rank`, or it is below 1, the result is NaN. A zero
+    /// comes out positive. Tensors without gradient take no part.
+    ///
+    /// @param rank a whole number, the same within each index of `over`
+    record Ranked(Scope over, Expr x, Expr rank) implements Expr {
+        public Ranked {
+            require(x.type().isReal() && rank.type() == Type.F64, "the " + rank.type() + "-th of " + x.type());
+            require(over.coarserThan(x.scope()), "ranking of " + x.scope() + " over " + over);
+            require(rank.scope().equals(over) || rank.scope().coarserThan(over), "a rank by " + rank.scope());
+        }
+
+        @Override
+        public Type type() {
+            return Type.F64;
+        }
+
+        @Override
+        public Scope scope() {
+            return over;
+        }
+
+        @Override
+        public List<Expr> operands() {
+            return List.of(x, rank);
+        }
+
+        @Override
+        public Expr with(List<Expr> operands) {
+            return new Ranked(over, operands.get(0), operands.get(1));
+        }
+    }
+
     // What rules are written with.
 
     static Expr constant(double value) {
         return new Const(Type.F64, Double.doubleToRawLongBits(value));
+    }
+
+    static Expr integer(int value) {
+        return new Const(Type.I32, value);
     }
 
     static Expr constant(Type type, double value) {

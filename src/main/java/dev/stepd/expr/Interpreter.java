@@ -14,19 +14,26 @@ import java.util.function.ToDoubleBiFunction;
 public final class Interpreter {
     /// The tensors a program runs over, in the order reductions take them.
     ///
-    /// @param rows rows of the matrix view, at most `elements`
+    /// @param slabs matrices the tensor is seen as, one after the other
+    /// @param rows rows of each, together at most `elements`
     /// @param present whether the tensor has a gradient; without one nothing of it changes or is counted
     /// @param step the number of this step as the tensor counts it
-    public record Extent(int elements, int rows, int group, boolean present, long step) {
+    /// @param origin elements of the tensors that the session declares before it
+    public record Extent(int elements, int slabs, int rows, int group, boolean present, long step, long origin) {
+        /// One matrix, of a program that neither draws nor asks for indexes.
+        public Extent(int elements, int rows, int group, boolean present, long step) {
+            this(elements, 1, rows, group, present, step, 0);
+        }
+
         int columns() {
-            return rows == 0 ? 0 : elements / rows;
+            return slabs * rows == 0 ? 0 : elements / (slabs * rows);
         }
 
         int size(Scope scope) {
             return switch (scope.kind()) {
                 case ELEMENT -> elements;
-                case ROW -> rows;
-                case COLUMN -> columns();
+                case ROW -> slabs * rows;
+                case COLUMN -> slabs * columns();
                 case BLOCK -> Math.ceilDiv(elements, scope.size());
                 case TENSOR -> 1;
                 case GROUP, SESSION -> throw new IllegalStateException("no tensor has a part of a " + scope);
@@ -78,7 +85,8 @@ public final class Interpreter {
         var target = arrays.get(assignment.target());
         for (int i = 0; i < target.length; i++) {
             if (scope.equals(Scope.SESSION) || scope.equals(Scope.GROUP) || extents.get(tensor(scope, i)).present) {
-                target[i] = result[index(assignment.value().scope(), scope, i)];
+                long bits = result[index(assignment.value().scope(), scope, i)];
+                target[i] = Scalar.stored(assignment.target().storage(), bits);
             }
         }
     }
@@ -89,7 +97,9 @@ public final class Interpreter {
             return known;
         }
         node.operands().forEach(this::value);
-        var computed = node instanceof Expr.Reduce reduce ? reduce(reduce) : each(node);
+        var computed = node instanceof Expr.Reduce reduce ? reduce(reduce)
+                : node instanceof Expr.Ranked ranked ? rank(ranked)
+                : each(node);
         values.put(node, computed);
         return computed;
     }
@@ -109,6 +119,8 @@ public final class Interpreter {
                 Scalar.of(Type.F64, hyper.applyAsDouble(name, scope.equals(Scope.SESSION) ? 0 : extents.get(i).group));
             case Expr.Counter(Scope scope) ->
                 Scalar.of(Type.F64, scope.equals(Scope.SESSION) ? latestStep() : extents.get(i).step);
+            case Expr.Index() -> index(i);
+            case Expr.Draw(String stream) -> draw(stream, i);
             case Expr.Read(Buffer buffer) when buffer.kind() == Buffer.Kind.EXTENT -> extent(buffer.scope(), i);
             case Expr.Read(Buffer buffer) -> arrays.get(buffer)[i];
             case Expr.Unary(UnaryOp op, Expr x) -> Scalar.unary(op, x.type(), at(x, node, i));
@@ -122,8 +134,19 @@ public final class Interpreter {
                 at(condition, node, i) != 0 ? at(then, node, i) : at(otherwise, node, i);
             case Expr.Convert(Type type, Expr x) -> Scalar.convert(x.type(), type, at(x, node, i));
             case Expr.Bits(Expr x) -> Scalar.twin(x.type(), at(x, node, i));
-            case Expr.Reduce _ -> throw new IllegalStateException("a reduction has no single operand value");
+            case Expr.Lookup(Table table, Expr x) -> table.at((int) at(x, node, i));
+            case Expr.Reduce _, Expr.Ranked _ -> throw new IllegalStateException("of many operand values: " + node);
         };
+    }
+
+    private int index(int element) {
+        int tensor = tensor(Scope.ELEMENT, element);
+        return (int) (extents.get(tensor).origin + element - starts(Scope.ELEMENT)[tensor]);
+    }
+
+    private int draw(String stream, int element) {
+        long step = extents.get(tensor(Scope.ELEMENT, element)).step;
+        return Draws.draw(hyper.applyAsDouble(Draws.SEED, 0), stream, step, index(element));
     }
 
     private long latestStep() {
@@ -147,10 +170,29 @@ public final class Interpreter {
             var within = members.get(i);
             var order = (Order.Values) position -> within.get(position) < 0
                     ? node.op().identity()
-                    : Double.longBitsToDouble(inputs[within.get(position)]);
-            result[i] = Double.doubleToRawLongBits(node.over().equals(Scope.COLUMN)
+                    : Scalar.toDouble(node.type(), inputs[within.get(position)]);
+            result[i] = Scalar.of(node.type(), node.over().equals(Scope.COLUMN)
                     ? Order.reduceColumn(node.op(), within.size(), order)
                     : Order.reduce(node.op(), within.size(), order));
+        }
+        return result;
+    }
+
+    private long[] rank(Expr.Ranked node) {
+        var type = node.x().type();
+        var members = members(node.x().scope(), node.over());
+        var result = new long[members.size()];
+        for (int i = 0; i < result.length; i++) {
+            var numbers = members.get(i).stream()
+                    .filter(j -> j >= 0)
+                    .mapToDouble(j -> Scalar.toDouble(type, values.get(node.x())[j]))
+                    .filter(value -> !Double.isNaN(value))
+                    .sorted()
+                    .toArray();
+            double rank = Scalar.toDouble(Type.F64, at(node.rank(), node, i));
+            boolean exists = rank >= 1 && rank <= numbers.length;
+            double ranked = exists ? numbers[numbers.length - (int) rank] + 0.0 : Double.NaN;
+            result[i] = Double.doubleToRawLongBits(ranked);
         }
         return result;
     }
@@ -183,7 +225,10 @@ public final class Interpreter {
             case GROUP -> extents.get(tensor).group;
             case TENSOR -> tensor;
             case ROW -> starts(coarse)[tensor] + within / columns;
-            case COLUMN -> starts(coarse)[tensor] + within % columns;
+            case COLUMN -> {
+                int slab = within / (extents.get(tensor).rows * columns);
+                yield starts(coarse)[tensor] + slab * columns + within % columns;
+            }
             case BLOCK -> starts(coarse)[tensor] + within / coarse.size();
             case SESSION, ELEMENT -> throw new IllegalStateException(fine + " within " + coarse);
         };

@@ -8,6 +8,8 @@ import java.util.Set;
 public enum Legality {
     /// As rules write it: reals only.
     RULE(EnumSet.of(Kind.HYPER, Kind.REDUCE, Kind.FUNCTION), Set.of(Buffer.Kind.HOST, Buffer.Kind.TEMP)),
+    /// With slots in the formats they are stored in.
+    STORED(EnumSet.of(Kind.HYPER, Kind.REDUCE, Kind.FUNCTION, Kind.BITS), Set.of(Buffer.Kind.HOST, Buffer.Kind.TEMP)),
     /// Expanded: no functions but on the host.
     EXPANDED(EnumSet.of(Kind.HYPER, Kind.REDUCE, Kind.BITS), Set.of(Buffer.Kind.HOST, Buffer.Kind.TEMP)),
     /// The values of one pass over memory: arrays in, arrays or reductions out.
@@ -19,7 +21,7 @@ public enum Legality {
         REDUCE,
         /// Operations that are still to be expanded.
         FUNCTION,
-        /// Integers and their operations.
+        /// Integers, their operations, and tables.
         BITS
     }
 
@@ -42,16 +44,17 @@ public enum Legality {
         boolean legal = switch (node) {
             case Expr.Hyper _, Expr.Counter _ -> allowed.contains(Kind.HYPER);
             case Expr.Reduce _ -> allowed.contains(Kind.REDUCE);
+            case Expr.Ranked _ -> allowed.contains(Kind.FUNCTION);
             case Expr.Unary(UnaryOp op, _) when op.hostOnly() -> node.host();
             case Expr.Unary(UnaryOp op, _) -> !op.expands() || node.host() || allowed.contains(Kind.FUNCTION);
             case Expr.Binary(BinaryOp op, _, _) when op.hostOnly() -> node.host();
             case Expr.Binary(BinaryOp op, _, _) -> !op.expands() || node.host() || allowed.contains(Kind.FUNCTION);
             case Expr.Read read -> !excluded.contains(read.buffer().kind());
-            case Expr.Bits _ -> allowed.contains(Kind.BITS);
+            case Expr.Draw _ -> allowed.contains(Kind.FUNCTION) && allowed.contains(Kind.BITS);
+            case Expr.Bits _, Expr.Lookup _, Expr.Index _ -> allowed.contains(Kind.BITS);
             case Expr.Const _, Expr.Fma _, Expr.Compare _, Expr.Select _, Expr.Convert _ -> true;
         };
-        boolean integer = node.type() == Type.I32 || node.type() == Type.I64;
-        if (!legal || (integer && !allowed.contains(Kind.BITS))) {
+        if (!legal || (node.type().isInteger() && !allowed.contains(Kind.BITS))) {
             throw new IllegalStateException("not legal in " + this + ": " + Printer.print(node));
         }
     }

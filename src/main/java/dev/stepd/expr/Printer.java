@@ -67,6 +67,8 @@ public final class Printer {
             case Expr.Const(Type type, long bits) -> literal(type, bits);
             case Expr.Hyper(String name, _) -> name;
             case Expr.Counter(Scope scope) -> scope.equals(Scope.SESSION) ? "t_max" : "t";
+            case Expr.Index() -> "index";
+            case Expr.Draw(String stream) -> "draw(" + stream + ")";
             case Expr.Read(Buffer buffer) -> buffer.toString();
             case Expr.Unary(UnaryOp op, Expr x) when op == UnaryOp.NEG -> "-" + show(x);
             case Expr.Unary(UnaryOp op, Expr x) -> call(op.name(), x);
@@ -78,7 +80,9 @@ public final class Printer {
             case Expr.Select(Expr condition, Expr then, Expr otherwise) -> call("select", condition, then, otherwise);
             case Expr.Convert(Type type, Expr x) -> call(type(type), x);
             case Expr.Bits(Expr x) -> call("bits", x);
+            case Expr.Lookup(Table table, Expr index) -> table + "(" + show(index) + ")";
             case Expr.Reduce(ReduceOp op, Scope over, Expr x) -> call(op.name() + "[" + over + "]", x);
+            case Expr.Ranked(Scope over, Expr x, Expr rank) -> call("ranked[" + over + "]", x, rank);
         };
     }
 
@@ -94,7 +98,7 @@ public final class Printer {
         return switch (type) {
             case F32 -> Float.intBitsToFloat((int) bits) + "f";
             case F64 -> Double.toString(Double.longBitsToDouble(bits));
-            case I32 -> "0x" + Integer.toHexString((int) bits);
+            case I4, I8, I16, I32 -> "0x" + Integer.toHexString((int) bits);
             case I64 -> "0x" + Long.toHexString(bits) + "L";
             case BOOL -> bits == 0 ? "false" : "true";
         };

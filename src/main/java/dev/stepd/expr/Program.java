@@ -13,7 +13,7 @@ public record Program(List<Assignment> assignments) {
     /// `target <- value`.
     public record Assignment(Buffer target, Expr value) {
         public Assignment {
-            if (value.type() != target.storage()) {
+            if (value.type() != target.storage().loaded()) {
                 throw new IllegalStateException(target + " holds " + target.storage() + ", not " + value.type());
             }
             if (!value.scope().equals(target.scope()) && !value.scope().coarserThan(target.scope())) {

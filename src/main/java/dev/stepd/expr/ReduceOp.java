@@ -1,9 +1,9 @@
 package dev.stepd.expr;
 
-/// How a reduction joins two f64 values.
+/// How a reduction joins two values.
 public enum ReduceOp {
     SUM(0.0),
-    /// NaN if any value is.
+    /// NaN if any value is. One of the values themselves, so f32 will do for those of f32.
     MAX(Double.NEGATIVE_INFINITY);
 
     private final double identity;
@@ -15,6 +15,11 @@ public enum ReduceOp {
     /// The result over nothing.
     public double identity() {
         return identity;
+    }
+
+    /// Whether nothing is rounded, whatever the type of the values.
+    public boolean exact() {
+        return this == MAX;
     }
 
     public double join(double a, double b) {

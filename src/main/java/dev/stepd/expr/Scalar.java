@@ -1,7 +1,8 @@
 package dev.stepd.expr;
 
 /// What every operation means for one value: the reference that generated code is held to, and what constant folding
-/// and the host's scalars compute with. A value is its bits; 32-bit types lie sign-extended in a long.
+/// and the host's scalars compute with. A value is its bits; 32-bit types lie sign-extended in a long, smaller ones, which
+/// only arrays hold, without sign.
 public final class Scalar {
     private Scalar() {}
 
@@ -10,17 +11,32 @@ public final class Scalar {
         return switch (type) {
             case F32 -> Float.floatToRawIntBits((float) value);
             case F64 -> Double.doubleToRawLongBits(value);
-            case I32, I64 -> (long) value;
+            case I4 -> (int) value & 0xf;
+            case I8 -> (int) value & 0xff;
+            case I16 -> (int) value & 0xffff;
+            case I32 -> (int) value;
+            case I64 -> (long) value;
             case BOOL -> value != 0 ? 1 : 0;
         };
     }
 
-    /// The value of a real.
+    /// What an array of a type keeps of a value.
+    public static long stored(Type type, long bits) {
+        return switch (type) {
+            case I4 -> bits & 0xf;
+            case I8 -> bits & 0xff;
+            case I16 -> bits & 0xffff;
+            case F32, F64, I32, I64, BOOL -> bits;
+        };
+    }
+
+    /// The value of a real, or of a whole number that a real holds exactly.
     public static double toDouble(Type type, long bits) {
         return switch (type) {
             case F32 -> Float.intBitsToFloat((int) bits);
             case F64 -> Double.longBitsToDouble(bits);
-            case I32, I64, BOOL -> throw new IllegalStateException(type + " is not real");
+            case I4, I8, I16, I32 -> bits;
+            case I64, BOOL -> throw new IllegalStateException(type + " is not real");
         };
     }
 
@@ -66,6 +82,7 @@ public final class Scalar {
             case F64 -> Double.doubleToRawLongBits(f64(op, Double.longBitsToDouble(a), Double.longBitsToDouble(b)));
             case I32 -> (int) integer(op, (int) a, a & 0xffffffffL, b);
             case I64, BOOL -> integer(op, a, a, b);
+            case I4, I8, I16 -> throw new IllegalStateException("nothing is computed in " + type);
         };
     }
 
@@ -79,7 +96,7 @@ public final class Scalar {
             case MAX -> a >= b || a != a ? a : b;
             case POW -> (float) power(a, b);
             case MOD -> a % b;
-            case AND, OR, SHL, SHR -> throw new IllegalStateException(op + " of reals");
+            case MIX, AND, OR, XOR, SHL, SHR -> throw new IllegalStateException(op + " of reals");
         };
     }
 
@@ -93,7 +110,8 @@ public final class Scalar {
             case MAX -> a >= b || a != a ? a : b;
             case POW -> power(a, b);
             case MOD -> a % b;
-            case AND, OR, SHL, SHR -> throw new IllegalStateException(op + " of reals");
+            case MIX -> Draws.key(a, b);
+            case AND, OR, XOR, SHL, SHR -> throw new IllegalStateException(op + " of reals");
         };
     }
 
@@ -106,11 +124,15 @@ public final class Scalar {
 
     private static long integer(BinaryOp op, long a, long unsigned, long b) {
         return switch (op) {
+            case ADD -> a + b;
+            case SUB -> a - b;
+            case MUL -> a * b;
             case AND -> a & b;
             case OR -> a | b;
+            case XOR -> a ^ b;
             case SHL -> a << b;
             case SHR -> unsigned >>> b;
-            case ADD, SUB, MUL, DIV, MIN, MAX, POW, MOD -> throw new IllegalStateException(op + " of integers");
+            case DIV, MIN, MAX, POW, MOD, MIX -> throw new IllegalStateException(op + " of integers");
         };
     }
 
@@ -124,6 +146,13 @@ public final class Scalar {
     }
 
     public static boolean compare(CompareOp op, Type type, long a, long b) {
+        if (type == Type.I64) {
+            return switch (op) {
+                case LT -> a < b;
+                case LE -> a <= b;
+                case EQ -> a == b;
+            };
+        }
         double x = toDouble(type, a);
         double y = toDouble(type, b);
         return switch (op) {

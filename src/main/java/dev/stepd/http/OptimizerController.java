@@ -26,7 +26,7 @@ final class OptimizerController {
 
     @Get("/{name}")
     HttpResponse<?> get(String name, ServerHttpRequest<?> request) {
-        QueryParameters.of(request);
-        return Wire.json(optimizers.find(name));
+        var query = QueryParameters.of(request, "kind");
+        return Wire.json(optimizers.find(name, query.text("kind")));
     }
 }

@@ -1,7 +1,5 @@
 package dev.stepd.http;
 
-import dev.stepd.error.ErrorCode;
-import dev.stepd.error.ServiceException;
 import dev.stepd.session.Incoming;
 import dev.stepd.session.Session;
 import dev.stepd.session.Sessions;
@@ -43,11 +41,10 @@ final class TensorController {
     @Get(value = "/parameters", headRoute = false)
     CompletionStage<HttpResponse<?>> parameters(String id, ServerHttpRequest<?> request) {
         var query = QueryParameters.of(request, "average");
-        if (query.text("average").isPresent()) {
-            throw new ServiceException(ErrorCode.NOT_IMPLEMENTED, "averages of parameters are not part of this version");
-        }
         var session = sessions.find(id);
-        return downloads.send(request, "parameters", Wire.parameterBytes(session.status()), session::parameters);
+        var average = query.text("average");
+        return downloads.send(request, "parameters", Wire.parameterBytes(session.status()),
+                () -> average.map(session::average).orElseGet(session::parameters));
     }
 
     @Put("/state")

@@ -20,6 +20,7 @@ final class AdEmaMix implements Rule {
     public Spec spec() {
         return Spec.of("ademamix", "Adam with a slow second mean",
                         "Pagliardini, Ablin, Grangier: The AdEMAMix optimizer: better, faster, older, 2024, arXiv:2409.03137")
+                .follows("apple/ml-ademamix@c3d73c0 pytorch/ademamix.py")
                 .lr(1e-3)
                 .decay("beta1", 0.9, "how much of the fast mean gradient is kept each step; 0 keeps none")
                 .decay("beta2", 0.999, "how much of the mean squared gradient is kept each step")

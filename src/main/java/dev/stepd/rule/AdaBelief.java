@@ -20,6 +20,7 @@ final class AdaBelief implements Rule {
     public Spec spec() {
         return Spec.of("adabelief", "Adam by the belief in gradients",
                         "Zhuang, Tang, Ding, Tatikonda, Dvornek, Papademetris, Duncan: AdaBelief optimizer: adapting stepsizes by the belief in observed gradients, 2020, arXiv:2010.07468")
+                .follows("juntang-zhuang/Adabelief-Optimizer@2855178 pypi_packages/adabelief_pytorch0.2.1")
                 .lr(1e-3)
                 .decay("beta1", 0.9, "how much of the mean gradient is kept each step")
                 .decay("beta2", 0.999, "how much of the mean squared deviation is kept each step")

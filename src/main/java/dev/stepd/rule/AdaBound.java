@@ -17,7 +17,8 @@ final class AdaBound implements Rule {
     @Override
     public Spec spec() {
         return settings(Spec.of("adabound", "Adam that ends as SGD",
-                        "Luo, Xiong, Liu, Sun: Adaptive gradient methods with dynamic bound of learning rate, ICLR 2019, arXiv:1902.09843"))
+                        "Luo, Xiong, Liu, Sun: Adaptive gradient methods with dynamic bound of learning rate, ICLR 2019, arXiv:1902.09843")
+                .follows("Luolc/AdaBound@2e928c3 adabound/adabound.py"))
                 .moments()
                 .build();
     }
@@ -53,17 +54,11 @@ final class AdaBound implements Rule {
         var corrections = Inputs.sqrt(in.biasCorrection(in.hyper("beta2"))).over(in.biasCorrection(in.hyper("beta1")));
         var rate = in.hyper("lr").times(corrections).over(Inputs.sqrt(square).plus(in.hyper("eps")));
         var progress = in.hyper("gamma").times(in.t());
-        var last = in.hyper("final_lr").times(scheduled(in));
+        var last = in.hyper("final_lr").times(in.scheduled("lr"));
         var low = last.times(Inputs.one().minus(Inputs.one().over(progress.plus(1))));
         var high = last.times(Inputs.one().over(progress).plus(1));
         var step = Inputs.min(Inputs.max(rate, low), high).negate().times(mean);
         boolean decays = in.flag("decoupled") && in.on("weight_decay");
         return decays ? step.minus(in.hyper("weight_decay").times(in.param())) : step;
-    }
-
-    /// What schedules make of the learning rate, as a factor.
-    private static Expr scheduled(Inputs in) {
-        var set = in.unscheduled("lr");
-        return Expr.select(Inputs.greater(set, Expr.constant(0)), in.hyper("lr").over(set), Inputs.one());
     }
 }

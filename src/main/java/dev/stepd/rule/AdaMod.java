@@ -16,6 +16,7 @@ final class AdaMod implements Rule {
     public Spec spec() {
         return Spec.of("adamod", "Adam with rates bounded by their mean",
                         "Ding, Ren, Luo, Sun: An adaptive and momental bound method for stochastic learning, 2019, arXiv:1910.12249")
+                .follows("lancopku/AdaMod@d866407 adamod/adamod.py")
                 .lr(1e-3)
                 .betas(0.9, 0.999)
                 .decay("beta3", 0.999, "how much of the mean rate is kept each step")

@@ -15,6 +15,7 @@ final class Adadelta implements Rule {
     public Spec spec() {
         return Spec.of("adadelta", "Updates by the ratio of root mean squares",
                         "Zeiler: ADADELTA: an adaptive learning rate method, 2012, arXiv:1212.5701")
+                .follows("torch 2.13.0 torch.optim.Adadelta")
                 .lr(1.0)
                 .decay("rho", 0.9, "how much of both mean squares is kept each step")
                 .eps(1e-6)

@@ -15,6 +15,7 @@ final class Adagrad implements Rule {
     public Spec spec() {
         return Spec.of("adagrad", "Rates by accumulated squared gradients",
                         "Duchi, Hazan, Singer: Adaptive subgradient methods for online learning and stochastic optimization, JMLR 2011")
+                .follows("torch 2.13.0 torch.optim.Adagrad")
                 .lr(0.01)
                 .option("lr_decay", 0, Hyperparameter.Range.NON_NEGATIVE, "how fast the learning rate falls with the steps")
                 .weightDecay(0)

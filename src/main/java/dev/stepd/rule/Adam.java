@@ -15,6 +15,7 @@ final class Adam implements Rule {
     public Spec spec() {
         return Spec.of("adam", "Adaptive moments",
                         "Kingma, Ba: Adam: a method for stochastic optimization, 2014, arXiv:1412.6980")
+                .follows("torch 2.13.0 torch.optim.Adam")
                 .lr(1e-3)
                 .betas(0.9, 0.999)
                 .eps(1e-8)

@@ -14,6 +14,7 @@ final class Adamax implements Rule {
     public Spec spec() {
         return Spec.of("adamax", "Adam with the infinity norm",
                         "Kingma, Ba: Adam: a method for stochastic optimization, 2014, arXiv:1412.6980, section 7")
+                .follows("torch 2.13.0 torch.optim.Adamax")
                 .lr(2e-3)
                 .decay("beta1", 0.9, "how much of the mean gradient is kept each step")
                 .decay("beta2", 0.999, "how much of the infinity norm is kept each step")

@@ -20,6 +20,7 @@ final class Adan implements Rule {
     public Spec spec() {
         return Spec.of("adan", "Adaptive Nesterov momentum",
                         "Xie, Zhou, Li, Lin, Yan: Adan: adaptive Nesterov momentum algorithm for faster optimizing deep models, 2022, arXiv:2208.06677")
+                .follows("sail-sg/Adan@2c65bea adan.py (foreach=False)")
                 .lr(1e-3)
                 .decay("beta1", 0.98, "how much of the mean gradient is kept each step")
                 .decay("beta2", 0.92, "how much of the mean change of the gradient is kept each step")

@@ -18,6 +18,7 @@ final class Adopt implements Rule {
     public Spec spec() {
         return Spec.of("adopt", "Adam that converges with any beta2",
                         "Taniguchi, Harada, Minegishi, Oshima, Jeong, Nagahara, Iiyama, Suzuki, Iwasawa, Matsuo: ADOPT: modified Adam can converge with any beta2 with the optimal rate, 2024, arXiv:2411.02853")
+                .follows("iShohei220/adopt@6468572 src/adopt/adopt.py (single-tensor path)")
                 .lr(1e-3)
                 .decay("beta1", 0.9, "how much of the mean step is kept each step")
                 .decay("beta2", 0.9999, "how much of the mean squared gradient is kept each step")

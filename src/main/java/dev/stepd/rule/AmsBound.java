@@ -13,7 +13,8 @@ final class AmsBound implements Rule {
     @Override
     public Spec spec() {
         return AdaBound.settings(Spec.of("amsbound", "AMSGrad that ends as SGD",
-                        "Luo, Xiong, Liu, Sun: Adaptive gradient methods with dynamic bound of learning rate, ICLR 2019, arXiv:1902.09843"))
+                        "Luo, Xiong, Liu, Sun: Adaptive gradient methods with dynamic bound of learning rate, ICLR 2019, arXiv:1902.09843")
+                .follows("Luolc/AdaBound@2e928c3 adabound/adabound.py"))
                 .moments()
                 .slot("max_exp_avg_sq", Spec.Sign.UNSIGNED)
                 .build();

@@ -17,6 +17,7 @@ final class AmsGrad implements Rule {
     public Spec spec() {
         return Spec.of("amsgrad", "Adam with a denominator that never falls",
                         "Reddi, Kale, Kumar: On the convergence of Adam and beyond, ICLR 2018, arXiv:1904.09237")
+                .follows("torch 2.13.0 torch.optim.Adam(amsgrad=True), AdamW; bias_corrected: optax 0.2.8 amsgrad")
                 .lr(1e-3)
                 .betas(0.9, 0.999)
                 .eps(1e-8)

@@ -17,6 +17,7 @@ final class AuON implements Rule {
     public Spec spec() {
         return Spec.of("auon", "Momentum contracted by hyperbolic cosines",
                         "Maity: AuON: a linear-time alternative to orthogonal momentum updates, 2025, arXiv:2509.24320")
+                .follows("ryyzn9/AuON@bba2e82 auon/optimizer.py")
                 .lr(0.24)
                 .decay("momentum", 0.95, "how much of the mean gradient is kept each step")
                 .weightDecay(0)

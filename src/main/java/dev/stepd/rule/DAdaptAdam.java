@@ -21,6 +21,7 @@ final class DAdaptAdam implements Rule {
     public Spec spec() {
         return Spec.of("dadapt_adam", "Adam with D-adaptation",
                         "Defazio, Mishchenko: Learning-rate-free learning by D-adaptation, 2023, arXiv:2301.07733")
+                .follows("facebookresearch/dadaptation@c984980 dadaptation/dadapt_adam.py")
                 .shared("lr", 1.0, Hyperparameter.Range.NON_NEGATIVE, "factor of the estimated rate")
                 .shared("beta1", 0.9, Hyperparameter.Range.DECAY, "how much of the mean gradient is kept each step")
                 .shared("beta2", 0.999, Hyperparameter.Range.DECAY, "how much of the mean squared gradient is kept each step")

@@ -18,6 +18,7 @@ final class DAdaptLion implements Rule {
     public Spec spec() {
         return Spec.of("dadapt_lion", "Lion with D-adaptation",
                         "Defazio, Mishchenko: Learning-rate-free learning by D-adaptation, 2023, arXiv:2301.07733")
+                .follows("facebookresearch/dadaptation@c984980 dadaptation/dadapt_lion.py")
                 .shared("lr", 1.0, Hyperparameter.Range.NON_NEGATIVE, "factor of the estimated rate")
                 .decay("beta1", 0.9, "how much of the mean the step keeps")
                 .shared("beta2", 0.999, Hyperparameter.Range.DECAY, "how much of the mean the state keeps")

@@ -19,6 +19,7 @@ final class DAdaptSgd implements Rule {
     public Spec spec() {
         return Spec.of("dadapt_sgd", "Gradient descent with D-adaptation",
                         "Defazio, Mishchenko: Learning-rate-free learning by D-adaptation, 2023, arXiv:2301.07733")
+                .follows("facebookresearch/dadaptation@c984980 dadaptation/dadapt_sgd.py")
                 .shared("lr", 1.0, Hyperparameter.Range.NON_NEGATIVE, "factor of the estimated rate")
                 .option("momentum", 0, Hyperparameter.Range.DECAY, "how much of the way to the averaged point is left")
                 .weightDecay(0)

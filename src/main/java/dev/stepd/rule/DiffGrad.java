@@ -15,6 +15,7 @@ final class DiffGrad implements Rule {
     public Spec spec() {
         return Spec.of("diffgrad", "Adam with friction by gradient change",
                         "Dubey, Chakraborty, Roy, Mukherjee, Singh, Chaudhuri: diffGrad: an optimization method for convolutional neural networks, 2019, arXiv:1909.11015")
+                .follows("shivram1987/diffGrad@73233ba diffGrad_v2.py")
                 .lr(1e-3)
                 .betas(0.9, 0.999)
                 .eps(1e-8)

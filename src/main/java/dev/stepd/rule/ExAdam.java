@@ -16,6 +16,7 @@ final class ExAdam implements Rule {
     public Spec spec() {
         return Spec.of("exadam", "Adam with crossed moments",
                         "Adly: EXAdam: the power of adaptive cross-moments, 2024, arXiv:2412.20302")
+                .follows("AhmedMostafa16/EXAdam@989d7b6 exadam.py; dynamic_lr: EXAdam@48d6ef5")
                 .lr(1e-3)
                 .betas(0.9, 0.999)
                 .eps(1e-8)

@@ -15,6 +15,7 @@ final class FedAdagrad implements Rule {
     public Spec spec() {
         return Spec.of("fedadagrad", "Adagrad on a federated server",
                         "Reddi, Charles, Zaheer, Garrett, Rush, Konečný, Kumar, McMahan: Adaptive federated optimization, 2020, arXiv:2003.00295")
+                .follows("adap/flower@fdef7af framework/py/flwr/server/strategy/fedadagrad.py (momentum from fedopt.py)")
                 .lr(0.1)
                 .decay("beta1", 0, "how much of the mean change is kept each step")
                 .real("tau", 1e-9, Hyperparameter.Range.NON_NEGATIVE, "added to the root: the larger, the less adaptive")

@@ -16,6 +16,7 @@ final class FedAdam implements Rule {
     public Spec spec() {
         return Spec.of("fedadam", "Adam on a federated server",
                         "Reddi, Charles, Zaheer, Garrett, Rush, Konečný, Kumar, McMahan: Adaptive federated optimization, 2020, arXiv:2003.00295")
+                .follows("adap/flower@fdef7af framework/py/flwr/server/strategy/fedadam.py")
                 .lr(0.1)
                 .decay("beta1", 0.9, "how much of the mean change is kept each step")
                 .decay("beta2", 0.99, "how much of the mean squared change is kept each step")

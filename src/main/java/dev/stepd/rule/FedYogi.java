@@ -15,6 +15,7 @@ final class FedYogi implements Rule {
     public Spec spec() {
         return Spec.of("fedyogi", "Yogi on a federated server",
                         "Reddi, Charles, Zaheer, Garrett, Rush, Konečný, Kumar, McMahan: Adaptive federated optimization, 2020, arXiv:2003.00295")
+                .follows("adap/flower@fdef7af framework/py/flwr/server/strategy/fedyogi.py")
                 .lr(0.01)
                 .decay("beta1", 0.9, "how much of the mean change is kept each step")
                 .decay("beta2", 0.99, "how much less than all of a square moves the second moment")

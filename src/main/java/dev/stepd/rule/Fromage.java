@@ -17,6 +17,7 @@ final class Fromage implements Rule {
     public Spec spec() {
         return Spec.of("fromage", "Steps by the norm of the tensor",
                         "Bernstein, Vahdat, Yue, Liu: On the distance between two neural networks and the stability of learning, 2020, arXiv:2002.03432")
+                .follows("jxbz/fromage@4a6593b fromage.py")
                 .lr(0.01)
                 .option("p_bound", 0, Hyperparameter.Range.NON_NEGATIVE, "largest norm as a multiple of the first")
                 .slot("max", Scope.TENSOR, Spec.Sign.UNSIGNED, 0)

@@ -23,6 +23,7 @@ final class LaProp implements Rule {
     public Spec spec() {
         return Spec.of("laprop", "Momentum of adapted gradients",
                         "Ziyin, Wang, Ueda: LaProp: separating momentum and adaptivity in Adam, 2020, arXiv:2002.04839")
+                .follows("Z-T-WANG/LaProp-Optimizer@a419916 laprop.py")
                 .lr(4e-4)
                 .decay("beta1", 0.9, "how much of the mean step is kept each step")
                 .decay("beta2", 0.999, "how much of the mean squared gradient is kept each step")

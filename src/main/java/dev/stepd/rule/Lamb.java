@@ -20,6 +20,7 @@ final class Lamb implements Rule {
     public Spec spec() {
         return Spec.of("lamb", "Adam with trust ratios by tensor",
                         "You, Li, Reddi, Hseu, Kumar, Bhojanapalli, Song, Demmel, Keutzer, Hsieh: Large batch optimization for deep learning: training BERT in 76 minutes, 2019, arXiv:1904.00962")
+                .follows("huggingface/pytorch-image-models@aa4b585 timm/optim/lamb.py Lamb")
                 .lr(1e-3)
                 .betas(0.9, 0.999)
                 .eps(1e-6)

@@ -19,6 +19,7 @@ final class Lars implements Rule {
     public Spec spec() {
         return Spec.of("lars", "Layer-wise adaptive rate scaling",
                         "You, Gitman, Ginsburg: Large batch training of convolutional networks, 2017, arXiv:1708.03888")
+                .follows("huggingface/pytorch-image-models@aa4b585 timm/optim/lars.py Lars")
                 .lr(1.0)
                 .option("momentum", 0, Hyperparameter.Range.NON_NEGATIVE, "how much of the buffer is kept each step")
                 .option("dampening", 0, Hyperparameter.Range.UNIT, "how much less than all of the gradient joins the buffer")

@@ -13,6 +13,7 @@ final class Lion implements Rule {
     public Spec spec() {
         return Spec.of("lion", "Evolved sign momentum",
                         "Chen, Liang, Huang, Real, Wang, Liu, Pham, Dong, Luong, Hsieh, Lu, Le: Symbolic discovery of optimization algorithms, 2023, arXiv:2302.06675")
+                .follows("google/automl@6a54c87 lion/lion_pytorch.py")
                 .lr(1e-4)
                 .decay("beta1", 0.9, "how much of the mean the step keeps")
                 .decay("beta2", 0.99, "how much of the mean the state keeps")

@@ -20,6 +20,7 @@ final class Madgrad implements Rule {
     public Spec spec() {
         return Spec.of("madgrad", "Momentumized, adaptive dual averaging",
                         "Defazio, Jelassi: Adaptivity without compromise: a momentumized, adaptive, dual averaged gradient method for stochastic optimization, 2021, arXiv:2101.11075")
+                .follows("facebookresearch/madgrad@0d858b9 madgrad/madgrad.py")
                 .lr(0.01)
                 .option("momentum", 0.9, Hyperparameter.Range.DECAY, "how much of the way to the averaged point is left")
                 .weightDecay(0)

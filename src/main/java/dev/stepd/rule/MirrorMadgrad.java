@@ -16,6 +16,7 @@ final class MirrorMadgrad implements Rule {
     public Spec spec() {
         return Spec.of("mirror_madgrad", "MADGRAD as mirror descent",
                         "Defazio, Jelassi: Adaptivity without compromise: a momentumized, adaptive, dual averaged gradient method for stochastic optimization, 2021, arXiv:2101.11075")
+                .follows("facebookresearch/madgrad@0d858b9 madgrad/mirror_madgrad.py")
                 .lr(0.01)
                 .decay("momentum", 0.9, "how much of the way to the averaged point is left each step")
                 .weightDecay(0)

@@ -17,6 +17,7 @@ final class NAdam implements Rule {
     public Spec spec() {
         return Spec.of("nadam", "Adam with Nesterov momentum",
                         "Dozat: Incorporating Nesterov momentum into Adam, ICLR workshop 2016")
+                .follows("torch 2.13.0 torch.optim.NAdam")
                 .lr(2e-3)
                 .betas(0.9, 0.999)
                 .eps(1e-8)

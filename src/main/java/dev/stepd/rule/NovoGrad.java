@@ -21,6 +21,7 @@ final class NovoGrad implements Rule {
     public Spec spec() {
         return Spec.of("novograd", "Momentum of normalized gradients",
                         "Ginsburg, Castonguay, Hrinchuk, Kuchaiev, Lavrukhin, Leary, Li, Nguyen, Zhang, Cohen: Stochastic gradient methods with layer-wise adaptive moments for training of deep networks, 2019, arXiv:1905.11286")
+                .follows("huggingface/pytorch-image-models@aa4b585 timm/optim/nvnovograd.py (NVIDIA original)")
                 .lr(1e-3)
                 .decay("beta1", 0.95, "how much of the momentum is kept each step")
                 .decay("beta2", 0.98, "how much of the mean squared norm is kept each step")

@@ -6,7 +6,9 @@ import dev.stepd.expr.Program;
 import dev.stepd.expr.Scope;
 import dev.stepd.expr.Type;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 
 /// The programs of one step, composed of a rule and what the session asks for around it.
 public final class OptimizerProgram {
@@ -16,28 +18,40 @@ public final class OptimizerProgram {
 
     private OptimizerProgram() {}
 
-    /// What is measured of the gradient before anything changes: its norm, and which tensors are finite.
-    public static Program measure(Type element) {
+    /// What is measured of the gradient before anything changes: its norm, which tensors are finite, and what clipping needs
+    /// of all of it.
+    public static Program measure(Clip clip, Type element) {
         var g = new Expr.Read(Inputs.grad(element));
         var squares = Inputs.sum(Scope.TENSOR, g.as(Type.F64).squared());
         var norm = Inputs.sqrt(Inputs.sum(Scope.SESSION, squares));
-        return new Program(List.of(
+        var measures = new ArrayList<>(List.of(
                 new Program.Assignment(GRAD_SQUARES, squares), new Program.Assignment(Clip.GRAD_NORM, norm)));
+        clip.measure(g).ifPresent(other -> measures.add(new Program.Assignment(Clip.CLIPPED_NORM, other)));
+        return new Program(measures);
+    }
+
+    /// The averages of the parameters that can be asked for, by name: programs that leave them where deltas go.
+    ///
+    /// @param kind what the tensors are to the rule
+    public static Map<String, Program> averages(Settings settings, String kind, Type element) {
+        var averages = new LinkedHashMap<String, Program>();
+        Inner.all(settings, kind, element, new Expr.Read(Inputs.grad(element))).averages().forEach((name, average) -> {
+            var into = new Program.Assignment(Inputs.delta(element), average.as(element));
+            averages.put(name, new Program(List.of(into)));
+        });
+        return averages;
     }
 
     /// The step itself.
     ///
+    /// @param kind what the tensors are to the rule
     /// @param updatesParameters whether the server holds the parameters and moves them by the delta
-    public static Program step(Settings settings, Clip clip, Type element, boolean updatesParameters) {
-        var rule = settings.rule();
-        var grad = clip.apply(new Expr.Read(Inputs.grad(element)));
-        var assignments = new ArrayList<>(rule.step(new Inputs(rule.spec(), settings, element, grad)));
+    public static Program step(
+            Settings settings, Clip clip, String kind, Type element, boolean updatesParameters) {
+        var move = Inner.all(settings, kind, element, clip.apply(new Expr.Read(Inputs.grad(element)))).step();
+        var assignments = new ArrayList<>(move.assignments());
         if (updatesParameters) {
-            var delta = assignments.stream()
-                    .filter(a -> a.target().equals(Inputs.delta(element)))
-                    .findFirst()
-                    .orElseThrow(() -> new IllegalStateException(rule.spec().name() + " has no delta"));
-            var moved = new Expr.Read(Inputs.param(element)).plus(delta.value());
+            var moved = new Expr.Read(Inputs.param(element)).plus(move.delta().value());
             assignments.add(new Program.Assignment(Inputs.param(element), moved));
         }
         return new Program(assignments);

@@ -17,6 +17,7 @@ final class Padam implements Rule {
     public Spec spec() {
         return Spec.of("padam", "Partially adaptive Adam",
                         "Chen, Zhou, Tang, Yang, Cao, Gu: Closing the generalization gap of adaptive gradient methods in training deep neural networks, 2018, arXiv:1806.06763")
+                .follows("uclaml/Padam@586a02b Padam.py")
                 .lr(0.1)
                 .betas(0.9, 0.999)
                 .eps(1e-8)

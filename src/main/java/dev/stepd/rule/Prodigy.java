@@ -21,6 +21,7 @@ final class Prodigy implements Rule {
     public Spec spec() {
         return Spec.of("prodigy", "Adam with an estimated rate",
                         "Mishchenko, Defazio: Prodigy: an expeditiously adaptive parameter-free learner, 2023, arXiv:2306.06101")
+                .follows("konstmish/prodigy@3efb213 prodigyopt/prodigy.py")
                 .shared("lr", 1.0, Hyperparameter.Range.NON_NEGATIVE, "factor of the estimated rate")
                 .shared("beta1", 0.9, Hyperparameter.Range.DECAY, "how much of the mean gradient is kept each step")
                 .shared("beta2", 0.999, Hyperparameter.Range.DECAY, "how much of the mean squared gradient is kept each step")

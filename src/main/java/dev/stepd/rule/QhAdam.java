@@ -18,6 +18,7 @@ final class QhAdam implements Rule {
     public Spec spec() {
         return Spec.of("qhadam", "Quasi-hyperbolic Adam",
                         "Ma, Yarats: Quasi-hyperbolic momentum and Adam for deep learning, ICLR 2019, arXiv:1810.06801")
+                .follows("facebookresearch/qhoptim@e81dea3 qhoptim/pyt/qhadam.py")
                 .lr(1e-3)
                 .betas(0.9, 0.999)
                 .real("nu1", 1, Hyperparameter.Range.UNIT, "share of the mean gradient; the gradient has the rest")

@@ -15,6 +15,7 @@ final class Qhm implements Rule {
     public Spec spec() {
         return Spec.of("qhm", "Quasi-hyperbolic momentum",
                         "Ma, Yarats: Quasi-hyperbolic momentum and Adam for deep learning, 2018, arXiv:1810.06801")
+                .follows("facebookresearch/qhoptim@e81dea3 qhoptim/pyt/qhm.py")
                 .lr(1e-3)
                 .decay("momentum", 0.999, "how much of the mean gradient is kept each step")
                 .real("nu", 0.7, Hyperparameter.Range.UNIT, "how much of the step is the mean, the rest being the gradient")

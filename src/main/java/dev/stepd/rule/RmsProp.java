@@ -19,6 +19,7 @@ final class RmsProp implements Rule {
     public Spec spec() {
         return Spec.of("rmsprop", "Gradient over its root mean square",
                         "Tieleman, Hinton: Lecture 6.5, Neural networks for machine learning, 2012; Graves, 2013, arXiv:1308.0850")
+                .follows("torch 2.13.0 torch.optim.RMSprop")
                 .lr(0.01)
                 .decay("alpha", 0.99, "how much of the mean square is kept each step")
                 .eps(1e-8)

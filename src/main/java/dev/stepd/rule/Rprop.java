@@ -13,21 +13,25 @@ import java.util.List;
 /// State: 8 bytes a parameter; step sizes start at `lr`, which has no further use. Riedmiller, Braun, *A direct adaptive
 /// method for faster backpropagation learning: the RPROP algorithm*, ICNN 1993; follows torch.optim.Rprop.
 final class Rprop implements Rule {
-    private static final Hyperparameter.Range GROWTH = new Hyperparameter.Range(1, Double.MAX_VALUE, true);
-
     @Override
     public Spec spec() {
         return Spec.of("rprop", "Resilient propagation",
                         "Riedmiller, Braun: A direct adaptive method for faster backpropagation learning: the RPROP algorithm, ICNN 1993")
+                .follows("torch 2.13.0 torch.optim.Rprop")
                 .lr(0.01)
                 .real("eta_minus", 0.5, Hyperparameter.Range.DECAY, "what a step size shrinks by where the sign turns")
-                .real("eta_plus", 1.2, GROWTH, "what a step size grows by where the sign stays")
-                .real("step_size_min", 1e-6, Hyperparameter.Range.NON_NEGATIVE, "smallest step size")
-                .real("step_size_max", 50, Hyperparameter.Range.NON_NEGATIVE, "largest step size")
+                .real("eta_plus", 1.2, Hyperparameter.Range.GROWTH, "what a step size grows by where the sign stays")
+                .stepSizes(1e-6, 50)
                 .maximize()
                 .slot("prev", Spec.Sign.SIGNED)
                 .slot("step_size", Spec.Sign.UNSIGNED, new Expr.Hyper("lr"))
+                .fine("it grows by factors that codes would round away")
                 .build();
+    }
+
+    @Override
+    public void check(Settings settings) {
+        settings.checkOrder("step_size_min", "step_size_max");
     }
 
     @Override

@@ -6,54 +6,73 @@ import dev.stepd.error.Nearest;
 import dev.stepd.error.ServiceException;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
-/// An optimizer with every hyperparameter resolved, for each group, and the schedules that move them.
+/// An optimizer and what is around it with every hyperparameter resolved, for each group, and the schedules that move them.
 public final class Settings {
     /// What the name of a number begins with where its value before schedules is meant.
     static final String UNSCHEDULED = "unscheduled:";
 
+    /// A wrapper or average with its hyperparameters.
+    record Around(Wrapper wrapper, Part part) {}
+
     private final Rule rule;
+    private final Part optimizer;
+    /// From the inside out.
+    private final List<Around> around;
+    private final boolean averages;
     private final List<Hyperparameter.Real> reals;
     private final List<String> numberNames;
-    private final Map<String, Boolean> flags;
-    private final Map<String, String> choices;
+    private final Map<String, Object> forms = new LinkedHashMap<>();
     /// The numbers by group, in the order of `reals`; group 0 is the default.
     private final double[][] numbers;
-    private final List<Glob> matches;
+    private final List<Glob> matches = new ArrayList<>();
     private final @Nullable Schedule[] schedules;
 
-    private Settings(Fields optimizer, List<Fields> groups, List<Fields> schedules) {
-        rule = Catalogue.find(optimizer.requiredString("name"));
-        reals = rule.spec().hyperparameters().stream()
-                .filter(Hyperparameter.Real.class::isInstance)
-                .map(Hyperparameter.Real.class::cast)
-                .toList();
+    private Settings(Composition composition, List<Fields> groups, List<Fields> schedules) {
+        var fields = Fields.of("optimizer", composition.optimizer());
+        rule = Catalogue.find(fields.requiredString("name"));
+        optimizer = new Part(fields, "", rule.spec());
+        around = around(composition);
+        averages = composition.average() != null;
+        reals = parts().flatMap(part -> part.reals().stream()).toList();
+        parts().forEach(part -> forms.putAll(part.forms()));
         var names = reals.stream().map(Hyperparameter.Real::name).toList();
         numberNames = Stream.concat(names.stream(), names.stream().map(UNSCHEDULED::concat)).toList();
-        flags = new LinkedHashMap<>();
-        choices = new LinkedHashMap<>();
         numbers = new double[groups.size() + 1][];
-        numbers[0] = readOptimizer(optimizer);
-        matches = new ArrayList<>();
+        numbers[0] = parts().flatMapToDouble(part -> Arrays.stream(part.numbers())).toArray();
         for (int i = 0; i < groups.size(); i++) {
             numbers[i + 1] = readGroup(groups.get(i));
         }
         this.schedules = new Schedule[reals.size()];
         schedules.forEach(this::readSchedule);
         rule.check(this);
+        around.forEach(a -> a.wrapper.check(this, a.part));
+        checkSlots();
     }
 
-    /// Reads an optimizer object, the session's groups, and its schedule: an object, or an array of them.
+    /// Reads an optimizer object without anything around it, the session's groups, and its schedule: an object, or an array
+    /// of them.
     ///
     /// @throws ServiceException `UNKNOWN_NAME` or `INVALID_VALUE` naming the field, the value and the bound
     public static Settings read(
             Map<String, Object> optimizer, List<Map<String, Object>> groups, @Nullable Object schedule) {
+        return read(Composition.of(optimizer), groups, schedule);
+    }
+
+    /// Reads what a session's optimizer is composed of, its groups, and its schedule: an object, or an array of them.
+    ///
+    /// @throws ServiceException `UNKNOWN_NAME` or `INVALID_VALUE` naming the field, the value and the bound
+    public static Settings read(
+            Composition composition, List<Map<String, Object>> groups, @Nullable Object schedule) {
         var groupFields = new ArrayList<Fields>();
         for (var group : groups) {
             groupFields.add(Fields.of("groups[" + groupFields.size() + "]", group));
@@ -63,94 +82,56 @@ public final class Settings {
                 : schedule instanceof List<?> list
                         ? Fields.of("", Map.of("schedule", list)).objects("schedule")
                         : List.of(Fields.of("schedule", schedule));
-        return new Settings(Fields.of("optimizer", optimizer), groupFields, scheduleFields);
+        return new Settings(composition.expanded(), groupFields, scheduleFields);
     }
 
-    private double[] readOptimizer(Fields fields) {
-        var betas = betas(fields);
-        for (var hyperparameter : rule.spec().hyperparameters()) {
-            switch (hyperparameter) {
-                case Hyperparameter.Flag flag ->
-                    flags.put(flag.name(), fields.bool(flag.name()).orElse(flag.initial()));
-                case Hyperparameter.Choice choice -> choices.put(choice.name(), readChoice(fields, choice));
-                case Hyperparameter.Real _ -> {}
+    private static List<Around> around(Composition composition) {
+        var around = new ArrayList<Around>();
+        for (var object : composition.wrap()) {
+            var fields = Fields.of("wrap[" + around.size() + "]", object);
+            var name = fields.requiredString("name");
+            var wrapper = Catalogue.findWrapper(fields.path("name"), name);
+            if (around.stream().anyMatch(a -> a.part.spec().name().equals(name))) {
+                fields.refuse("name", name, "a wrapper that is not there already");
             }
+            around.add(new Around(wrapper, part(fields, wrapper)));
         }
-        var values = new double[reals.size()];
-        for (int i = 0; i < values.length; i++) {
-            var real = reals.get(i);
-            double initial = Optional.ofNullable(betas.get(real.name())).orElse(real.initial());
-            values[i] = readReal(fields, real, initial);
+        if (composition.average() != null) {
+            var fields = Fields.of("average", composition.average());
+            var average = Catalogue.findAverage(fields.path("name"), fields.requiredString("name"));
+            around.add(new Around(average, part(fields, average)));
         }
-        fields.finish();
-        return values;
+        return List.copyOf(around);
     }
 
-    /// `betas: [b1, b2]` stands for `beta1`, `beta2` where the optimizer has them.
-    private Map<String, Double> betas(Fields fields) {
-        var known = reals.stream().map(Hyperparameter.Real::name).filter(n -> n.matches("beta\\d")).toList();
-        if (known.isEmpty() || !fields.has("betas")) {
-            return Map.of();
-        }
-        var values = fields.array("betas");
-        if (values.size() != known.size()) {
-            fields.refuse("betas", values, "an array of " + known.size() + " numbers");
-        }
-        var byName = new LinkedHashMap<String, Object>();
-        for (int i = 0; i < known.size(); i++) {
-            byName.put(known.get(i), values.get(i));
-        }
-        var read = new LinkedHashMap<String, Double>();
-        var betas = Fields.of(fields.path("betas"), byName);
-        known.forEach(name -> {
-            if (fields.has(name)) {
-                fields.refuse(name, "given twice", "either betas or " + name);
-            }
-            read.put(name, readReal(betas, real(name), Double.NaN));
-        });
-        return read;
+    private static Part part(Fields fields, Wrapper wrapper) {
+        return new Part(fields, wrapper.spec().name() + ".", wrapper.spec());
     }
 
-    private String readChoice(Fields fields, Hyperparameter.Choice choice) {
-        var value = fields.string(choice.name()).orElse(choice.initial());
-        if (!choice.values().contains(value)) {
-            fields.refuse(choice.name(), "\"" + value + "\"", "one of " + choice.values());
-        }
-        return value;
-    }
-
-    private static double readReal(Fields fields, Hyperparameter.Real real, double initial) {
-        if (fields.nulled(real.name())) {
-            return real.off().orElseThrow(() -> fields.missing(real.name()));
-        }
-        var given = fields.number(real.name());
-        given.filter(value -> !real.range().contains(value))
-                .ifPresent(value -> fields.refuse(real.name(), value, "a number " + real.range()));
-        return given.orElse(initial);
+    private Stream<Part> parts() {
+        return Stream.concat(Stream.of(optimizer), around.stream().map(Around::part));
     }
 
     private double[] readGroup(Fields fields) {
         matches.add(Glob.of(fields.requiredString("match")));
+        optimizer.spec().shared().forEach(name -> refuseShared(fields, optimizer, name));
+        around.forEach(a -> a.part.reals().forEach(real -> refuseShared(fields, a.part, real.name())));
         var values = numbers[0].clone();
-        for (int i = 0; i < values.length; i++) {
-            var real = reals.get(i);
-            if (rule.spec().shared().contains(real.name()) && fields.has(real.name())) {
-                throw oneForAll(fields, real.name());
-            }
-            values[i] = readReal(fields, real, values[i]);
-        }
-        for (var name : fields.others()) {
-            if (flags.containsKey(name) || choices.containsKey(name)) {
-                throw oneForAll(fields, name);
-            }
-        }
+        var mine = optimizer.numbers(fields, optimizer.numbers());
+        System.arraycopy(mine, 0, values, 0, mine.length);
+        parts().forEach(part -> part.forms().keySet().stream()
+                .filter(fields.others()::contains)
+                .forEach(name -> refuseShared(fields, part, name)));
         fields.finish();
         return values;
     }
 
-    private static ServiceException oneForAll(Fields fields, String name) {
-        return new ServiceException(ErrorCode.INVALID_VALUE, fields.path(name)
-                + " is set for a group, expected the same value for the whole session: set it on the optimizer");
+    private static void refuseShared(Fields fields, Part part, String name) {
+        if (fields.has(name)) {
+            throw new ServiceException(ErrorCode.INVALID_VALUE, fields.path(name)
+                    + " is set for a group, expected the same value for the whole session: set it on "
+                    + (part.isOptimizer() ? "the optimizer" : part.path()));
+        }
     }
 
     private void readSchedule(Fields fields) {
@@ -168,8 +149,51 @@ public final class Settings {
         schedules[index] = Schedule.read(fields, reals.get(index));
     }
 
+    /// State is exported by name, so a name has one owner.
+    private void checkSlots() {
+        var owners = new HashMap<String, Part>();
+        parts().forEach(part -> slotNames(part).forEach(slot -> {
+            var other = owners.put(slot, part);
+            if (other != null) {
+                throw part.invalid("name", part.spec().name(), "one that keeps no slot " + slot + ": " + other.path()
+                        + " keeps one, " + other.spec().name());
+            }
+        }));
+    }
+
     public Rule rule() {
         return rule;
+    }
+
+    Part optimizer() {
+        return optimizer;
+    }
+
+    /// Wrappers and then the average, from the inside out.
+    List<Around> around() {
+        return around;
+    }
+
+    /// Every slot that tensors of a kind may use: the optimizer's, then those around it.
+    public List<Spec.SlotSpec> slots(String kind) {
+        return parts().flatMap(part -> slots(part, kind).stream()).toList();
+    }
+
+    /// The slots of one part.
+    List<Spec.SlotSpec> slots(Part part, String kind) {
+        return around.stream()
+                .filter(a -> a.part == part)
+                .findFirst()
+                .map(a -> a.wrapper.slots(this))
+                .orElseGet(() -> rule.slots(this, kind));
+    }
+
+    /// The names of a part's slots, whatever the tensor.
+    Set<String> slotNames(Part part) {
+        return rule.kinds().stream()
+                .flatMap(kind -> slots(part, kind).stream())
+                .map(Spec.SlotSpec::name)
+                .collect(Collectors.toCollection(LinkedHashSet::new));
     }
 
     /// How many groups there are, the default one included.
@@ -212,41 +236,66 @@ public final class Settings {
     }
 
     boolean flag(String name) {
-        return flags.getOrDefault(name, false);
+        return forms.get(name) instanceof Boolean flag && flag;
     }
 
     String choice(String name) {
-        return choices.get(name);
+        return forms.get(name).toString();
     }
 
-    /// A refusal of one hyperparameter's value.
+    int count(String name) {
+        return (Integer) forms.get(name);
+    }
+
+    /// The names of a list's numbers.
+    List<String> elements(String list) {
+        return optimizer.elements(list);
+    }
+
+    /// A refusal of one of the optimizer's hyperparameters.
     ServiceException invalid(String name, String value, String expected) {
-        return new ServiceException(
-                ErrorCode.INVALID_VALUE, "optimizer." + name + " is " + value + ", expected " + expected);
+        return optimizer.invalid(name, value, expected);
+    }
+
+    /// Refuses a lower bound above the upper one, in any group.
+    void checkOrder(String lower, String upper) {
+        for (int group = 0; group < numbers.length; group++) {
+            double bound = numbers[group][index(upper)];
+            if (numbers[group][index(lower)] > bound) {
+                throw invalid(group, lower, "a number of at most " + upper + ", " + bound);
+            }
+        }
+    }
+
+    /// Refuses what lies between 0 and `least`, in any group.
+    void checkZeroOrAtLeast(String name, double least) {
+        for (int group = 0; group < numbers.length; group++) {
+            double value = numbers[group][index(name)];
+            if (value > 0 && value < least) {
+                throw invalid(group, name, "0 or a number of at least " + least);
+            }
+        }
+    }
+
+    private ServiceException invalid(int group, String name, String expected) {
+        var path = group == 0 ? "optimizer" : "groups[" + (group - 1) + "]";
+        return new ServiceException(ErrorCode.INVALID_VALUE,
+                path + "." + name + " is " + numbers[group][index(name)] + ", expected " + expected);
     }
 
     /// The optimizer with everything resolved, by the catalogue's names.
     public Map<String, @Nullable Object> resolved() {
-        var resolved = new LinkedHashMap<String, @Nullable Object>();
-        resolved.put("name", rule.spec().name());
-        for (var hyperparameter : rule.spec().hyperparameters()) {
-            var name = hyperparameter.name();
-            resolved.put(name, switch (hyperparameter) {
-                case Hyperparameter.Real _ -> orNull(numbers[0][index(name)]);
-                case Hyperparameter.Flag _ -> flag(name);
-                case Hyperparameter.Choice _ -> choice(name);
-            });
-        }
-        return resolved;
+        return optimizer.resolved();
     }
 
-    /// A number as JSON has it, which has no infinity.
-    private static @Nullable Double orNull(double value) {
-        return Double.isInfinite(value) ? null : value;
+    /// The wrappers with everything resolved, from the inside out.
+    public List<Map<String, @Nullable Object>> resolvedWrap() {
+        return around.subList(0, around.size() - (averages ? 1 : 0)).stream().map(a -> a.part.resolved()).toList();
     }
 
-    private Hyperparameter.Real real(String name) {
-        return reals.get(index(name));
+    /// The average with everything resolved, or null where none is kept.
+    public @Nullable Map<String, @Nullable Object> resolvedAverage() {
+        return averages ? around.getLast().part.resolved() : null;
     }
 
     private int index(String name) {

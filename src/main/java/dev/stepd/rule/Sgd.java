@@ -17,6 +17,7 @@ final class Sgd implements Rule {
     public Spec spec() {
         return Spec.of("sgd", "Stochastic gradient descent with momentum",
                         "Sutskever, Martens, Dahl, Hinton: On the importance of initialization and momentum in deep learning, ICML 2013")
+                .follows("torch 2.13.0 torch.optim.SGD")
                 .lr(1e-3)
                 .option("momentum", 0, Hyperparameter.Range.NON_NEGATIVE, "how much of the buffer is kept each step")
                 .option("dampening", 0, Hyperparameter.Range.UNIT, "how much less than all of the gradient joins the buffer")

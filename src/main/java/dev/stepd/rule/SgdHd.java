@@ -19,6 +19,7 @@ final class SgdHd implements Rule {
     public Spec spec() {
         return Spec.of("sgd_hd", "Gradient descent with hypergradient descent",
                         "Baydin, Cornish, Martínez Rubio, Schmidt, Wood: Online learning rate adaptation with hypergradient descent, 2017, arXiv:1703.04782")
+                .follows("gbaydin/hypergradient-descent@020d608 hypergrad/sgd_hd.py")
                 .shared("lr", 1e-3, Hyperparameter.Range.NON_NEGATIVE, "learning rate of the first step")
                 .option("momentum", 0, Hyperparameter.Range.NON_NEGATIVE, "how much of the buffer is kept each step")
                 .option("dampening", 0, Hyperparameter.Range.UNIT, "how much less than all of the gradient joins the buffer")

@@ -18,6 +18,7 @@ final class SgdSai implements Rule {
     public Spec spec() {
         return Spec.of("sgd_sai", "Rates scaled at initialization",
                         "Xu, Xiang, Cai, Wen: No more Adam: learning rate scaling at initialization is all you need, 2024, arXiv:2412.11768")
+                .follows("AnonymousAlethiometer/SGD_SaI@e213080 sgd_sai/sgd_sai.py")
                 .lr(0.01)
                 .decay("momentum", 0.9, "how much of the mean gradient is kept each step")
                 .eps(1e-8)

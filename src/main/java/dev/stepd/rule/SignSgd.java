@@ -14,6 +14,7 @@ final class SignSgd implements Rule {
     public Spec spec() {
         return Spec.of("signsgd", "Sign of the gradient",
                         "Bernstein, Wang, Azizzadenesheli, Anandkumar: signSGD: compressed optimisation for non-convex problems, 2018, arXiv:1802.04434")
+                .follows("optax 0.2.8 sign_sgd")
                 .lr(1e-3)
                 .build();
     }

@@ -13,6 +13,7 @@ final class Signum implements Rule {
     public Spec spec() {
         return Spec.of("signum", "Sign of the momentum",
                         "Bernstein, Wang, Azizzadenesheli, Anandkumar: signSGD: compressed optimisation for non-convex problems, 2018, arXiv:1802.04434")
+                .follows("optax 0.2.8 signum")
                 .lr(1e-3)
                 .decay("momentum", 0.9, "how much of the momentum is kept each step")
                 .slot("momentum_buffer", Spec.Sign.SIGNED)

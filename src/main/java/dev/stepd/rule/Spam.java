@@ -19,6 +19,7 @@ final class Spam implements Rule {
     public Spec spec() {
         return Spec.of("spam", "Adam that cuts spikes and resets momentum",
                         "Huang, Zhu, Jin, Liu, Wang, Liu: SPAM: spike-aware Adam with momentum reset for stable LLM training, ICLR 2025, arXiv:2501.06842")
+                .follows("TianjinYellow/SPAM-Optimizer@e8185fb galore_torch/SPAM.py (dense, no density mask)")
                 .lr(1e-3)
                 .betas(0.9, 0.999)
                 .eps(1e-6)

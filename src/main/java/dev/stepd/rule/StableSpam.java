@@ -25,6 +25,7 @@ final class StableSpam implements Rule {
     public Spec spec() {
         return Spec.of("stable_spam", "Adam on gradients of steady size",
                         "Huang, Hu, Zhang, Jin, Li, Shen, Chen, Liu, Wen, Wang, Liu: Stable-SPAM: how to train in 4-bit more stably than 16-bit Adam, 2025, arXiv:2502.17055")
+                .follows("TianjinYellow/StableSPAM@6a66da1 galore_torch/stablespam.py")
                 .lr(1e-3)
                 .betas(0.9, 0.999)
                 .eps(1e-8)

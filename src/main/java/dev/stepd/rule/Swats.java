@@ -22,6 +22,7 @@ final class Swats implements Rule {
     public Spec spec() {
         return Spec.of("swats", "Switches from Adam to SGD",
                         "Keskar, Socher: Improving generalization performance by switching from Adam to SGD, 2017, arXiv:1712.07628")
+                .follows("kozistr/pytorch_optimizer@7a076d2 pytorch_optimizer/optimizer/swats.py (exp_avg_sq_eps=0)")
                 .lr(1e-3)
                 .betas(0.9, 0.999)
                 .eps(1e-6)

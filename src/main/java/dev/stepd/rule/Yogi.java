@@ -16,6 +16,7 @@ final class Yogi implements Rule {
     public Spec spec() {
         return Spec.of("yogi", "Adam with an additive second moment",
                         "Zaheer, Reddi, Sachan, Kale, Kumar: Adaptive methods for nonconvex optimization, NeurIPS 2018")
+                .follows("optax 0.2.8 scale_by_yogi")
                 .lr(0.01)
                 .decay("beta1", 0.9, "how much of the mean gradient is kept each step")
                 .decay("beta2", 0.999, "how much of the second moment is kept each step")

@@ -3,11 +3,15 @@ package dev.stepd.server;
 import dev.stepd.codegen.cpu.KernelCompiler;
 import dev.stepd.codegen.cpu.Listing;
 import dev.stepd.engine.Recipe;
+import dev.stepd.engine.StateFormat;
 import dev.stepd.error.ServiceException;
 import dev.stepd.expr.Printer;
+import dev.stepd.expr.equation.Equations;
+import dev.stepd.expr.equation.Layout;
 import dev.stepd.expr.rewrite.ChooseByHost;
 import dev.stepd.expr.rewrite.Rewrites;
 import dev.stepd.rule.Clip;
+import dev.stepd.rule.Composition;
 import dev.stepd.rule.Settings;
 import java.io.PrintStream;
 import java.util.LinkedHashMap;
@@ -15,6 +19,7 @@ import java.util.List;
 import java.util.Map;
 
 /// `stepd explain OPTIMIZER [name=value ...] [--interpreted | --cpu]`: what becomes of a rule on its way to a kernel.
+/// `stepd explain --page`: the page of all optimizers.
 ///
 /// Without a flag everything is shown; `--interpreted` ends at the program the interpreter runs, `--cpu` shows the generated
 /// code alone.
@@ -29,15 +34,23 @@ final class Explain {
 
     /// @throws UsageException when the optimizer or a setting of it is not one
     static void run(List<String> arguments, PrintStream out) {
+        if (arguments.equals(List.of("--page"))) {
+            out.print(CataloguePage.markdown());
+            return;
+        }
         var flags = arguments.stream().filter(a -> a.startsWith("--")).toList();
         var words = arguments.stream().filter(a -> !a.startsWith("--")).toList();
         var unknown = flags.stream().filter(f -> !List.of("--interpreted", "--cpu").contains(f)).findFirst();
         if (words.isEmpty() || unknown.isPresent() || flags.size() > 1) {
-            throw new UsageException("explain takes an optimizer, settings as name=value, and --interpreted or --cpu");
+            throw new UsageException(
+                    "explain takes an optimizer, settings as name=value, and --interpreted or --cpu; or --page alone");
         }
         try {
-            var recipe = new Recipe(Settings.read(optimizer(words), List.of(), null), new Clip.None());
-            new Explain(recipe, out).print(flags);
+            var composition = Composition.of(optimizer(words)).expanded();
+            var settings = Settings.read(composition, List.of(), null);
+            for (var recipe : Recipe.each(settings, Clip.read(composition.clip()), StateFormat.read(composition.state()))) {
+                new Explain(recipe, out).print(flags);
+            }
         } catch (ServiceException e) {
             throw new UsageException(e.getMessage());
         }
@@ -70,7 +83,8 @@ final class Explain {
     private void print(List<String> flags) {
         var conditions = recipe.conditions();
         if (!flags.contains("--cpu")) {
-            section("program, as the rule states it", recipe.step(true).toString());
+            section("equations" + of(), Layout.of(Equations.of(recipe.step(false))));
+            section("program, as the rule states it" + of(), recipe.step(true).toString());
         }
         for (long outcome = 0; outcome < 1L << conditions.size(); outcome++) {
             var when = when(outcome);
@@ -92,16 +106,20 @@ final class Explain {
         }
     }
 
-    /// Which of the host's choices a program is for.
+    /// Which tensors and which of the host's choices a program is for.
     private String when(long outcome) {
-        var text = new StringBuilder();
+        var text = new StringBuilder(of());
         for (int i = 0; i < recipe.conditions().size(); i++) {
             boolean holds = (outcome >>> i & 1) != 0;
-            text.append(text.isEmpty() ? " when " : " and ")
+            text.append(i == 0 ? " when " : " and ")
                     .append(holds ? "" : "not ")
                     .append(Printer.print(recipe.conditions().get(i)));
         }
         return text.toString();
+    }
+
+    private String of() {
+        return recipe.kind().view().isEmpty() ? "" : " of a " + recipe.kind().view();
     }
 
     private void section(String title, String text) {

@@ -4,7 +4,7 @@ import dev.stepd.device.Memory;
 import dev.stepd.device.Region;
 import java.util.ArrayDeque;
 
-/// The bodies of one session: each as large as all its gradients, used again and again. Safe for concurrent use.
+/// The bodies of one session: each as large as all its gradients and other inputs, used again and again. Safe for concurrent use.
 final class Buffers implements AutoCloseable {
     private static final int FREE_MAX = 2;
 

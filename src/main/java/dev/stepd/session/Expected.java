@@ -10,7 +10,6 @@ import dev.stepd.tensor.Shape;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.BitSet;
-import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -19,7 +18,7 @@ import org.jspecify.annotations.Nullable;
 /// The arrays a body may bring, and where each lies in a flat stretch of memory that holds them all end to end. Safe
 /// for concurrent use.
 final class Expected {
-    /// @param index bit of the array in [Match#present]
+    /// @param index bit of the array in [Match#present] or [Match#extras]
     /// @param offset first byte in the flat memory
     record Place(String key, DType dtype, Shape shape, int index, long offset) {
         long byteCount() {
@@ -35,27 +34,47 @@ final class Expected {
     ///
     /// @param places where each entry of the header goes
     /// @param present the arrays the header has; never changed
-    /// @param missing how many it lacks
+    /// @param extras the further arrays it has; never changed
+    /// @param missing how many arrays it lacks
     /// @param firstMissing one of them, or empty
-    record Match(SafetensorsHeader header, List<Place> places, BitSet present, int missing, String firstMissing) {}
+    record Match(
+            SafetensorsHeader header,
+            List<Place> places,
+            BitSet present,
+            BitSet extras,
+            int missing,
+            String firstMissing) {}
 
     private final String noun;
     private final List<Place> places;
     private final Map<String, Place> byKey;
+    private final Map<String, Place> extraByKey;
+    private final String extraNames;
     private final boolean narrowAllowed;
     private final long byteCount;
+    private final long byteCountWithExtras;
     private volatile @Nullable Match last;
 
     /// @param noun what one array is called in messages: `gradient`
     /// @param places end to end in the order of their offsets
     /// @param narrowAllowed whether F16 and BF16 may come for F32
     Expected(String noun, List<Place> places, boolean narrowAllowed) {
+        this(noun, places, narrowAllowed, List.of(), "");
+    }
+
+    /// @param extras arrays that may come besides, behind the others in memory, called inputs in messages
+    /// @param extraNames what their keys look like, for messages
+    Expected(String noun, List<Place> places, boolean narrowAllowed, List<Place> extras, String extraNames) {
         this.noun = noun;
         this.places = List.copyOf(places);
         this.narrowAllowed = narrowAllowed;
         this.byKey = HashMap.newHashMap(places.size());
         places.forEach(place -> byKey.put(place.key(), place));
+        this.extraNames = extraNames;
+        this.extraByKey = HashMap.newHashMap(extras.size());
+        extras.forEach(place -> extraByKey.put(place.key(), place));
         this.byteCount = places.stream().mapToLong(Place::byteCount).sum();
+        this.byteCountWithExtras = byteCount + extras.stream().mapToLong(Place::byteCount).sum();
     }
 
     /// Arrays like these parts, in their order.
@@ -70,9 +89,14 @@ final class Expected {
         return new Expected(noun, places, false);
     }
 
-    /// Bytes of the flat memory.
+    /// Bytes of the flat memory, that of further arrays not counted.
     long byteCount() {
         return byteCount;
+    }
+
+    /// The most bytes of data a body can have, as declared.
+    long byteCountWithExtras() {
+        return byteCountWithExtras;
     }
 
     List<Place> places() {
@@ -102,17 +126,21 @@ final class Expected {
         }
         var found = new ArrayList<Place>(header.entries().size());
         var present = new BitSet(places.size());
+        var extras = new BitSet();
         for (var entry : header.entries()) {
             var place = byKey.get(entry.key());
-            if (place == null) {
-                throw unknown(entry.key());
+            if (place != null) {
+                check(noun, entry, place);
+                present.set(place.index());
+            } else {
+                place = extra(entry);
+                extras.set(place.index());
             }
-            check(entry, place);
             found.add(place);
-            present.set(place.index());
         }
         var missing = places.stream().filter(place -> !present.get(place.index())).map(Place::key).findFirst();
-        var match = new Match(header, List.copyOf(found), present, places.size() - found.size(), missing.orElse(""));
+        var match = new Match(header, List.copyOf(found), present, extras,
+                places.size() - present.cardinality(), missing.orElse(""));
         last = match;
         return match;
     }
@@ -136,23 +164,38 @@ final class Expected {
         return parts;
     }
 
-    private void check(SafetensorsHeader.Entry entry, Place place) {
+    private Place extra(SafetensorsHeader.Entry entry) {
+        var place = extraByKey.get(entry.key());
+        if (place == null) {
+            throw unknown(entry.key());
+        }
+        check("input", entry, place);
+        return place;
+    }
+
+    private void check(String noun, SafetensorsHeader.Entry entry, Place place) {
         boolean narrow = narrowAllowed && place.dtype() == DType.F32
                 && (entry.dtype() == DType.F16 || entry.dtype() == DType.BF16);
         if (entry.dtype() != place.dtype() && !narrow) {
             throw new ServiceException(ErrorCode.INVALID_VALUE, noun + " " + entry.key() + " has dtype " + entry.dtype()
                     + ", expected " + place.dtype() + (narrowAllowed ? ", F16 or BF16" : ""));
         }
-        if (!entry.shape().equals(place.shape())) {
+        boolean one = place.key().startsWith("#") && place.shape().elementCount() == 1;
+        if (one ? entry.shape().elementCount() != 1 : !entry.shape().equals(place.shape())) {
             throw new ServiceException(ErrorCode.INVALID_VALUE, noun + " " + entry.key() + " has shape " + entry.shape()
-                    + ", expected " + place.shape());
+                    + ", expected " + (one ? "one element, [] or [1]" : place.shape()));
         }
     }
 
     private ServiceException unknown(String key) {
-        Collection<String> known = byKey.keySet();
-        int hash = key.indexOf('#');
-        if (hash >= 0 && known.stream().noneMatch(name -> name.indexOf('#') >= 0)) {
+        var known = new ArrayList<>(byKey.keySet());
+        known.addAll(extraByKey.keySet());
+        boolean named = key.indexOf('#') >= 0;
+        if (named && !extraByKey.isEmpty()) {
+            return new ServiceException(ErrorCode.UNKNOWN_NAME, "unknown input " + shown(key) + Nearest.hint(key, known)
+                    + "; this session's optimizer takes " + extraNames);
+        }
+        if (named && known.stream().noneMatch(name -> name.indexOf('#') >= 0)) {
             return new ServiceException(ErrorCode.UNKNOWN_NAME,
                     "unknown input " + shown(key) + ": this session's optimizer takes no input but gradients");
         }

@@ -18,7 +18,6 @@ import org.slf4j.LoggerFactory;
 /// published in volatile fields after each change.
 final class LiveSession implements Life {
     private static final Logger LOG = LoggerFactory.getLogger(LiveSession.class);
-    private static final long SLACK_BYTES = 64;
 
     private final String id;
     private final Instant created;
@@ -64,7 +63,7 @@ final class LiveSession implements Life {
         this.stateBytes = stepper.stateBytes();
         long elements = stepper.layout().elementCount();
         this.strand = new Strand(resources.lanes().stepping(elements));
-        this.buffers = new Buffers(resources.engine().memory(), elements * Float.BYTES + SLACK_BYTES,
+        this.buffers = new Buffers(resources.engine().memory(), stepper.body().byteCount(),
                 "the gradients of session " + id);
         this.steps = new Steps(this);
         this.transfers = new Transfers(this);

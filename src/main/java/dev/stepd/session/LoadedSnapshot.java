@@ -54,11 +54,11 @@ record LoadedSnapshot(StoredSnapshot stored, SafetensorsHeader manifest, List<Pa
         if (parts.size() != expected) {
             throw damaged(stored, "it has " + parts.size() + " arrays, the session " + expected);
         }
+        if (withParameters) {
+            stepper.parametersLoaded(); // before the slots: some would start at the parameters anew
+        }
         for (var part : parts) {
             targets.get(part.key()).data().copyFrom(part.data());
-        }
-        if (withParameters) {
-            stepper.parametersLoaded();
         }
         stepper.resumeAt(stored.step(), stored.tensorSteps());
         session.steps().forget();

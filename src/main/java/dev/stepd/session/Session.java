@@ -13,7 +13,7 @@ import java.util.concurrent.CompletionStage;
 /// changes state runs on the session's strand, one at a time.
 public final class Session {
     /// The session as clients see it. `description` is the JSON object with everything resolved
-    /// (`name`, `optimizer`, `tensors`, `groups`, `schedule`, `clip`, `state`, `non_finite`, `durability`,
+    /// (`name`, `optimizer`, `tensors`, `groups`, `schedule`, `clip`, `wrap`, `average`, `state`, `non_finite`, `durability`,
     /// `snapshot_every`, `device`).
     public record Status(
             String id,
@@ -82,6 +82,13 @@ public final class Session {
         return live().transfers().parameters();
     }
 
+    /// An average of the parameters that the session keeps: of its `average`, of a wrapper, or of the optimizer, by name.
+    ///
+    /// @throws dev.stepd.error.ServiceException UNKNOWN_NAME with those it keeps, PARAMETERS_MISSING
+    public CompletionStage<Download> average(String name) {
+        return live().transfers().average(name);
+    }
+
     /// A consistent copy of every slot.
     public CompletionStage<Download> state() {
         return live().transfers().state();
@@ -91,7 +98,7 @@ public final class Session {
         return live().transfers().digest();
     }
 
-    /// Replaces the named fields (`optimizer` hyperparameters, `groups`, `schedule`, `clip`, `name`, `non_finite`,
+    /// Replaces the named fields (`optimizer` hyperparameters, `groups`, `schedule`, `clip`, `wrap`, `average`, `name`, `non_finite`,
     /// `snapshot_every`) from the next step on.
     public CompletionStage<Status> patch(Map<String, Object> changes) {
         return live().transfers().patch(changes);

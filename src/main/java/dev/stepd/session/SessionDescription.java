@@ -7,6 +7,7 @@ import dev.stepd.error.ErrorCode;
 import dev.stepd.error.Fields;
 import dev.stepd.error.Nearest;
 import dev.stepd.error.ServiceException;
+import dev.stepd.rule.Composition;
 import dev.stepd.tensor.DType;
 import dev.stepd.tensor.Shape;
 import dev.stepd.tensor.TensorSpec;
@@ -42,15 +43,18 @@ record SessionDescription(
         if (!fields.has("optimizer")) {
             throw fields.missing("optimizer");
         }
+        var composition = new Composition(
+                object(fields, "optimizer", Map.of()),
+                objects(fields, "wrap"),
+                object(fields, "average", null),
+                object(fields, "clip", null),
+                object(fields, "state", null));
         var blueprint = new Blueprint(
                 tensors(fields),
-                object(fields, "optimizer", Map.of()),
-                groups(fields),
+                composition,
+                objects(fields, "groups"),
                 schedule(fields),
-                object(fields, "clip", null),
                 choice(fields, "non_finite", NonFinite.REJECT));
-        refuseWhatFollowsLater(fields);
-        checkState(fields);
         var durability = durability(fields);
         long every = fields.integer("snapshot_every", 1).orElse(SNAPSHOT_EVERY_DEFAULT);
         var device = device(fields);
@@ -62,16 +66,23 @@ record SessionDescription(
     Map<String, Object> resolved(Engine engine) {
         var json = new LinkedHashMap<String, Object>();
         json.put("name", name);
-        json.put("optimizer", engine.resolved(blueprint));
+        var composition = engine.resolved(blueprint);
+        json.put("optimizer", composition.optimizer());
         json.put("tensors", blueprint.tensors().stream().map(SessionDescription::tensor).toList());
         json.put("groups", blueprint.groups());
         if (blueprint.schedule() != null) {
             json.put("schedule", blueprint.schedule());
         }
-        if (blueprint.clip() != null) {
-            json.put("clip", blueprint.clip());
+        if (composition.clip() != null) {
+            json.put("clip", composition.clip());
         }
-        json.put("state", Map.of("format", "f32"));
+        if (!composition.wrap().isEmpty()) {
+            json.put("wrap", composition.wrap());
+        }
+        if (composition.average() != null) {
+            json.put("average", composition.average());
+        }
+        json.put("state", composition.state());
         json.put("non_finite", lower(blueprint.nonFinite()));
         json.put("durability", lower(durability));
         json.put("snapshot_every", snapshotEvery);
@@ -130,20 +141,21 @@ record SessionDescription(
         }
         var shape = new Shape(extents);
         var dtype = fields.string("dtype").map(text -> DType.of(fields.path("dtype"), text)).orElse(DType.F32);
-        if (dtype != DType.F32) {
-            fields.refuse("dtype", dtype, "F32, the one dtype parameters are kept in so far");
+        if (dtype != DType.F32 && dtype != DType.F16 && dtype != DType.BF16) {
+            fields.refuse("dtype", dtype, "F32, F16 or BF16");
         }
         fields.finish();
         return new TensorSpec(name, shape, dtype);
     }
 
-    private static List<Map<String, Object>> groups(Fields fields) {
-        var groups = new ArrayList<Map<String, Object>>();
-        fields.objects("groups"); // complains about anything but objects
-        for (var group : fields.array("groups")) {
-            groups.add(map(group));
+    /// The objects of an array; what is in them the engine knows.
+    private static List<Map<String, Object>> objects(Fields fields, String field) {
+        var objects = new ArrayList<Map<String, Object>>();
+        fields.objects(field); // complains about anything but objects
+        for (var object : fields.array(field)) {
+            objects.add(map(object));
         }
-        return List.copyOf(groups);
+        return List.copyOf(objects);
     }
 
     /// One object, or an array of them; what is in them the engine knows.
@@ -164,24 +176,6 @@ record SessionDescription(
     @SuppressWarnings("unchecked") // JSON objects have string keys
     private static Map<String, Object> map(Object json) {
         return (Map<String, Object>) json;
-    }
-
-    private static void refuseWhatFollowsLater(Fields fields) {
-        for (var field : List.of("wrap", "average")) {
-            if (fields.value(field).filter(value -> !value.equals(List.of())).isPresent()) {
-                throw new ServiceException(ErrorCode.NOT_IMPLEMENTED, field + " is not available yet");
-            }
-        }
-    }
-
-    private static void checkState(Fields fields) {
-        fields.object("state").ifPresent(state -> {
-            var format = state.string("format").orElse("f32");
-            if (!format.equals("f32")) {
-                state.refuse("format", format, "f32, the one format there is so far");
-            }
-            state.finish();
-        });
     }
 
     private static Durability durability(Fields fields) {

@@ -12,10 +12,10 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.atomic.AtomicBoolean;
 
-/// A step's gradients on their way in: each goes straight to its place in the flat array.
+/// A step's gradients and other inputs on their way in: each goes straight to its place in the flat memory.
 final class StepBody implements Incoming<StepAnswer>, SafetensorsReceiver.Destinations {
     static final Expected.Match NONE =
-            new Expected.Match(new SafetensorsHeader(List.of(), java.util.Map.of()), List.of(), new BitSet(), 0, "");
+            new Expected.Match(new SafetensorsHeader(List.of(), java.util.Map.of()), List.of(), new BitSet(), new BitSet(), 0, "");
 
     private final Steps steps;
     private final StepOrder order;
@@ -26,6 +26,7 @@ final class StepBody implements Incoming<StepAnswer>, SafetensorsReceiver.Destin
     private boolean handedOn;
     private long receiveNanos;
     private Expected.Match match = NONE;
+    private BitSet given = new BitSet();
 
     StepBody(Steps steps, StepOrder order, Lease buffer) {
         this.steps = steps;
@@ -46,6 +47,11 @@ final class StepBody implements Incoming<StepAnswer>, SafetensorsReceiver.Destin
         return match;
     }
 
+    /// The extra inputs that came.
+    BitSet given() {
+        return given;
+    }
+
     long receiveNanos() {
         return receiveNanos;
     }
@@ -56,6 +62,7 @@ final class StepBody implements Incoming<StepAnswer>, SafetensorsReceiver.Destin
         if (!order.partial()) {
             steps.gradients().requireAll(match, "; send every tensor's, or ask for partial=true");
         }
+        given = steps.inputs().given(match);
         return steps.gradients().destinations(match, buffer.memory());
     }
 

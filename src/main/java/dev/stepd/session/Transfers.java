@@ -1,6 +1,7 @@
 package dev.stepd.session;
 
 import dev.stepd.error.ErrorCode;
+import dev.stepd.error.Nearest;
 import dev.stepd.error.ServiceException;
 import dev.stepd.session.Session.Download;
 import dev.stepd.session.Session.Status;
@@ -33,7 +34,7 @@ final class Transfers {
             @Override
             public CompletionStage<Status> apply(Expected.Match match, MemorySegment received) {
                 for (var part : parameters.parts(received)) {
-                    FiniteCheck.require("parameter " + part.key(), part.data());
+                    FiniteCheck.require("parameter " + part.key(), part.dtype(), part.data());
                 }
                 Copying.scatter(parameters.destinations(match, received), session.stepper().parameters());
                 session.stepper().parametersLoaded();
@@ -68,13 +69,37 @@ final class Transfers {
 
     CompletionStage<Download> parameters() {
         return session.ask(() -> {
-            if (!session.stepper().hasParameters()) {
-                throw new ServiceException(ErrorCode.PARAMETERS_MISSING,
-                        "session " + session.id() + " has no parameter values: none were uploaded");
-            }
+            requireParameters();
             var copy = session.steps().spareBuffer();
             return new Download(session.step(), session.steps().parametersInto(copy.memory()), copy.releaseOnce());
         });
+    }
+
+    /// An average of the parameters as the last step left it.
+    CompletionStage<Download> average(String name) {
+        return session.ask(() -> {
+            var known = session.stepper().averages();
+            if (!known.contains(name)) {
+                throw new ServiceException(ErrorCode.UNKNOWN_NAME, "average: session " + session.id() + " keeps "
+                        + (known.isEmpty() ? "no averages of its parameters"
+                                : "no average \"" + name + "\"" + Nearest.hint(name, known) + "; known are " + known));
+            }
+            requireParameters();
+            var copy = session.steps().spareBuffer();
+            try {
+                return new Download(session.step(), session.steps().averageInto(name, copy.memory()), copy.releaseOnce());
+            } catch (RuntimeException e) {
+                copy.release();
+                throw e;
+            }
+        });
+    }
+
+    private void requireParameters() {
+        if (!session.stepper().hasParameters()) {
+            throw new ServiceException(ErrorCode.PARAMETERS_MISSING,
+                    "session " + session.id() + " has no parameter values: none were uploaded");
+        }
     }
 
     CompletionStage<Download> state() {

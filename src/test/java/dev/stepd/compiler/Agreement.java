@@ -19,7 +19,7 @@ import java.util.List;
 import java.util.SplittableRandom;
 
 /// Compiles programs for vectors of every width and crews of every size, and holds them to the interpreter.
-final class Agreement implements AutoCloseable {
+public final class Agreement implements AutoCloseable {
     private final List<Device> devices = List.of(
             new CpuDevice(new KernelCompiler(128), 1L << 30, 2),
             new CpuDevice(new KernelCompiler(256), 1L << 30, 1),
@@ -28,13 +28,13 @@ final class Agreement implements AutoCloseable {
     /// Every bit of every array agrees after one step.
     ///
     /// @param what to name in a failure
-    void check(String what, Program program, World world) {
+    public void check(String what, Program program, World world) {
         check(what, program, world, 1);
     }
 
     /// The same for a program that gives the same arrays however often it runs: the last of `steps` runs is compared, when
     /// the kernels are machine code.
-    void check(String what, Program program, World world, int steps) {
+    public void check(String what, Program program, World world, int steps) {
         var expanded = Rewrites.expand(ChooseByHost.undecided(program));
         var expected = world.interpreted(expanded);
         var plan = Planner.plan(expanded);
@@ -46,7 +46,7 @@ final class Agreement implements AutoCloseable {
     }
 
     /// The same over random values in the arrays that the program names.
-    void check(Program program, List<Interpreter.Extent> extents, World.Values values) {
+    public void check(Program program, List<Interpreter.Extent> extents, World.Values values) {
         var buffers = new LinkedHashSet<>(program.reads());
         program.assignments().forEach(a -> buffers.add(a.target()));
         buffers.removeIf(b -> b.kind() == Buffer.Kind.EXTENT);
@@ -54,13 +54,13 @@ final class Agreement implements AutoCloseable {
     }
 
     /// `array[scope] <- value` for one array that is written, under a name of its own.
-    static Program.Assignment write(Scope scope, Expr value) {
+    public static Program.Assignment write(Scope scope, Expr value) {
         var target = new Buffer(Buffer.Kind.SLOT, "result_" + scope, scope, value.type());
         return new Program.Assignment(target, value);
     }
 
     /// What a slot holds.
-    static Expr slot(String name, Scope scope, Type type) {
+    public static Expr slot(String name, Scope scope, Type type) {
         return new Expr.Read(new Buffer(Buffer.Kind.SLOT, name, scope, type));
     }
 

@@ -68,19 +68,50 @@ final class Compiled implements AutoCloseable {
     }
 
     private MemorySegment upload(Buffer buffer, long[] values) {
-        int bytes = buffer.storage().bytes();
-        var region = device.memory().allocate((long) values.length * bytes + FENCE_BYTES, "a test's array");
+        long size = buffer.storage() == Type.I4 ? domain(world.extents()).bytes(buffer) : buffer.storage().bytes(values.length);
+        var region = device.memory().allocate(size + FENCE_BYTES, "a test's array");
         regions.add(region);
         var segment = region.segment();
         segment.fill(FENCE);
+        if (buffer.storage() == Type.I4) {
+            segment.asSlice(0, size).fill((byte) 0);
+        }
         for (int i = 0; i < values.length; i++) {
-            if (bytes == 8) {
-                segment.setAtIndex(ValueLayout.JAVA_LONG, i, values[i]);
-            } else {
-                segment.setAtIndex(ValueLayout.JAVA_INT, i, (int) values[i]);
+            switch (buffer.storage().bits()) {
+                case 4 -> {
+                    long at = place(buffer, i);
+                    byte shared = segment.get(ValueLayout.JAVA_BYTE, at / 2);
+                    segment.set(ValueLayout.JAVA_BYTE, at / 2, (byte) (shared | values[i] << (at % 2 == 0 ? 4 : 0)));
+                }
+                case 8 -> segment.set(ValueLayout.JAVA_BYTE, i, (byte) values[i]);
+                case 16 -> segment.setAtIndex(ValueLayout.JAVA_SHORT, i, (short) values[i]);
+                case 32 -> segment.setAtIndex(ValueLayout.JAVA_INT, i, (int) values[i]);
+                default -> segment.setAtIndex(ValueLayout.JAVA_LONG, i, values[i]);
             }
         }
-        return segment.asSlice(0, (long) values.length * bytes + 64);
+        return segment.asSlice(0, size + 64);
+    }
+
+    /// Halves of bytes before an element, of which every tensor begins with a whole one.
+    private long place(Buffer buffer, int element) {
+        var starts = domain(world.extents()).byteStarts(buffer);
+        int before = 0;
+        int tensor = 0;
+        while (element - before >= world.extents().get(tensor).elements()) {
+            before += world.extents().get(tensor++).elements();
+        }
+        return 2 * starts[tensor] + element - before;
+    }
+
+    /// What is left of a tensor's last byte is zero.
+    private void checkPadding(Buffer buffer, MemorySegment segment) {
+        var starts = domain(world.extents()).byteStarts(buffer);
+        for (int tensor = 0; tensor + 1 < starts.length; tensor++) {
+            if (world.extents().get(tensor).elements() % 2 == 1
+                    && (segment.get(ValueLayout.JAVA_BYTE, starts[tensor + 1] - 1) & 0xf) != 0) {
+                throw new AssertionError("half a byte of " + buffer + " is not zero after tensor " + tensor);
+            }
+        }
     }
 
     /// What the host computes, for the tensors that take part; NaN for the others, which nothing may read.
@@ -113,10 +144,18 @@ final class Compiled implements AutoCloseable {
             boolean perStep = buffer.kind() == Buffer.Kind.DELTA;
             if (buffer.kind() != Buffer.Kind.GRAD) {
                 var from = perStep ? gradients : arrays.get(buffer);
+                if (buffer.storage() == Type.I4) {
+                    checkPadding(buffer, from);
+                }
                 for (int i = 0; i < values.length; i++) {
-                    values[i] = buffer.storage().bytes() == 8
-                            ? from.getAtIndex(ValueLayout.JAVA_LONG, i)
-                            : from.getAtIndex(ValueLayout.JAVA_INT, i);
+                    values[i] = switch (buffer.storage().bits()) {
+                        case 4 -> from.get(ValueLayout.JAVA_BYTE, place(buffer, i) / 2)
+                                >>> (place(buffer, i) % 2 == 0 ? 4 : 0) & 0xf;
+                        case 8 -> from.get(ValueLayout.JAVA_BYTE, i) & 0xff;
+                        case 16 -> from.getAtIndex(ValueLayout.JAVA_SHORT, i) & 0xffff;
+                        case 32 -> from.getAtIndex(ValueLayout.JAVA_INT, i);
+                        default -> from.getAtIndex(ValueLayout.JAVA_LONG, i);
+                    };
                 }
             }
         });
@@ -124,7 +163,9 @@ final class Compiled implements AutoCloseable {
     }
 
     static Domain domain(List<Interpreter.Extent> extents) {
-        var tensors = extents.stream().map(e -> new Domain.Tensor(e.elements(), e.rows(), e.group())).toList();
+        var tensors = extents.stream()
+                .map(e -> new Domain.Tensor(e.elements(), e.slabs(), e.rows(), e.group(), e.origin()))
+                .toList();
         return new Domain(tensors, Interpreter.count(extents, Scope.GROUP));
     }
 

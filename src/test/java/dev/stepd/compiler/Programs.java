@@ -7,6 +7,7 @@ import dev.stepd.expr.Expr;
 import dev.stepd.expr.Program;
 import dev.stepd.expr.ReduceOp;
 import dev.stepd.expr.Scope;
+import dev.stepd.expr.Table;
 import dev.stepd.expr.Type;
 import dev.stepd.expr.UnaryOp;
 import java.util.ArrayList;
@@ -23,6 +24,12 @@ final class Programs {
     private static final double[] CONSTANTS = {0, -0.0, 1, -1, 0.5, 2, 0.1, -3, 1e-8, 1e6, 0.999, 7};
     private static final List<UnaryOp> PLAIN = List.of(UnaryOp.NEG, UnaryOp.ABS, UnaryOp.SQRT);
     private static final List<UnaryOp> EXPANDED = List.of(UnaryOp.SIGN, UnaryOp.EXP, UnaryOp.LOG, UnaryOp.TANH);
+    private static final List<BinaryOp> INTEGER = List.of(
+            BinaryOp.ADD, BinaryOp.SUB, BinaryOp.MUL, BinaryOp.AND, BinaryOp.OR, BinaryOp.XOR);
+    private static final int[] WHOLE = {0, 1, -1, 255, 0xffff, 0x7fffffff, 0x80000000, 23, 0x3f800000};
+    private static final List<Table> TABLES = List.of(
+            table(1), table(2), table(8), table(16), table(32), table(128), table(256), table(512), table(2048),
+            Table.of("reals", 0, -1, 0.5f, Float.NaN, 1e30f, -0f, 3));
     private static final List<BinaryOp> BINARY = List.of(
             BinaryOp.ADD, BinaryOp.SUB, BinaryOp.MUL, BinaryOp.DIV, BinaryOp.ADD, BinaryOp.MUL, BinaryOp.MIN,
             BinaryOp.MAX);
@@ -54,6 +61,17 @@ final class Programs {
                 buffers.add(new Buffer(Buffer.Kind.SLOT, name + "_" + scope, scope, storage(scope)));
             }
         }
+        for (var type : List.of(Type.I4, Type.I8, Type.I16, Type.I32)) {
+            buffers.add(new Buffer(Buffer.Kind.SLOT, type + "_element", Scope.ELEMENT, type));
+        }
+        var coarse = scopes.get(random.nextInt(scopes.size()));
+        buffers.add(new Buffer(Buffer.Kind.SLOT, "codes_" + coarse, coarse, random.nextBoolean() ? Type.I8 : Type.I16));
+    }
+
+    /// Whole numbers of every size, and patterns of reals.
+    private static Table table(int size) {
+        var random = new java.util.Random(size);
+        return Table.of("numbers" + size, random.ints(size).toArray());
     }
 
     private Type storage(Scope scope) {
@@ -75,7 +93,9 @@ final class Programs {
         var assignments = new ArrayList<Program.Assignment>();
         for (var target : targets.subList(0, 2 + random.nextInt(5))) {
             var type = target.scope().isElement() ? element : Type.F64;
-            var value = real(target.scope(), type, depth).as(target.storage());
+            var value = target.storage().loaded() == Type.I32
+                    ? integer(target.scope(), depth)
+                    : real(target.scope(), type, depth).as(target.storage());
             assignments.add(new Program.Assignment(target, value));
         }
         return new Program(assignments);
@@ -133,13 +153,15 @@ final class Programs {
 
     private Expr read(Scope scope) {
         var readable = buffers.stream()
-                .filter(b -> b.scope().equals(scope) && b.kind() != Buffer.Kind.DELTA)
+                .filter(b -> b.scope().equals(scope) && b.kind() != Buffer.Kind.DELTA && b.storage().isReal())
                 .toList();
         return new Expr.Read(pick(readable));
     }
 
     private Expr operation(Scope scope, Type type, int depth) {
-        return switch (random.nextInt(16)) {
+        return switch (random.nextInt(18)) {
+            case 16 -> integer(scope, depth).as(type);
+            case 17 -> new Expr.Bits(integer(scope, depth)).as(type);
             case 0, 1 -> new Expr.Unary(pick(PLAIN), real(scope, type, depth));
             case 2, 3 -> function(scope, type, depth);
             case 4, 5, 6 -> new Expr.Binary(pick(BINARY), real(scope, type, depth), real(scope, type, depth));
@@ -149,6 +171,50 @@ final class Programs {
             case 9 -> real(scope, type == Type.F32 ? Type.F64 : Type.F32, depth).as(type);
             case 10, 11, 12 -> reduction(scope, depth).as(type);
             default -> coarser(scope, type, depth);
+        };
+    }
+
+    /// A whole number that is constant within each index of `scope`.
+    private Expr integer(Scope scope, int depth) {
+        if (depth <= 0) {
+            return wholeLeaf(scope);
+        }
+        return switch (random.nextInt(9)) {
+            case 0 -> wholeLeaf(scope);
+            case 1 -> new Expr.Binary(
+                    random.nextBoolean() ? BinaryOp.SHL : BinaryOp.SHR,
+                    integer(scope, depth - 1),
+                    Expr.integer(random.nextInt(32)));
+            case 2 -> new Expr.Select(
+                    condition(scope, depth - 1), integer(scope, depth - 1), integer(scope, depth - 1));
+            case 3 -> real(scope, random.nextBoolean() ? Type.F32 : Type.F64, depth - 1).as(Type.I32);
+            case 4 -> pattern(real(scope, Type.F32, depth - 1));
+            case 5 -> looked(scope, depth);
+            default -> new Expr.Binary(pick(INTEGER), integer(scope, depth - 1), integer(scope, depth - 1));
+        };
+    }
+
+    private Expr looked(Scope scope, int depth) {
+        var found = new Expr.Lookup(pick(TABLES), integer(scope, depth - 1));
+        return found.type() == Type.I32 ? found : pattern(found);
+    }
+
+    /// The bits of a value that are the same on every machine: of NaN there are many.
+    private static Expr pattern(Expr real) {
+        var zero = Expr.constant(Type.F32, 0);
+        return new Expr.Bits(Expr.select(Expr.compare(CompareOp.EQ, real, real), real, zero));
+    }
+
+    private Expr wholeLeaf(Scope scope) {
+        var readable = buffers.stream()
+                .filter(b -> b.scope().equals(scope) && b.storage().loaded() == Type.I32)
+                .toList();
+        return switch (random.nextInt(4)) {
+            case 0 -> Expr.integer(WHOLE[random.nextInt(WHOLE.length)]);
+            case 1 -> scope.isElement()
+                    ? random.nextBoolean() ? new Expr.Index() : new Expr.Draw(pick(HYPERS))
+                    : real(scope, Type.F64, 0).as(Type.I32);
+            default -> readable.isEmpty() ? real(scope, Type.F64, 0).as(Type.I32) : new Expr.Read(pick(readable));
         };
     }
 
@@ -169,6 +235,10 @@ final class Programs {
                     condition(scope, depth - 1));
         }
         var at = random.nextInt(3) == 0 ? pick(containing(scope)) : scope;
+        if (random.nextInt(4) == 0) {
+            return new Expr.Compare(
+                    pick(List.of(CompareOp.values())), integer(at, depth - 1), integer(at, depth - 1));
+        }
         var type = random.nextBoolean() ? Type.F32 : Type.F64;
         return new Expr.Compare(pick(List.of(CompareOp.values())), real(at, type, depth), real(at, type, depth));
     }
@@ -188,6 +258,12 @@ final class Programs {
             return real(scope, Type.F64, depth);
         }
         var from = pick(finer);
+        if (random.nextInt(4) == 0) {
+            var value = real(from, Type.F32, depth);
+            return scope.coarserThan(value.scope())
+                    ? new Expr.Reduce(ReduceOp.MAX, scope, value)
+                    : new Expr.Reduce(ReduceOp.MAX, scope, read(from).as(Type.F32));
+        }
         var value = real(from, Type.F64, depth);
         if (!scope.coarserThan(value.scope())) {
             value = new Expr.Binary(BinaryOp.MUL, value, read(from).as(Type.F64));

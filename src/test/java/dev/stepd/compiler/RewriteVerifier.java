@@ -49,7 +49,7 @@ final class RewriteVerifier {
         var extents = new ArrayList<Interpreter.Extent>();
         for (var extent : world.extents()) {
             extents.add(new Interpreter.Extent(
-                    extent.elements(), extent.rows(), 0, true, world.extents().getFirst().step()));
+                    extent.elements(), extent.slabs(), extent.rows(), 0, true, world.extents().getFirst().step(), extent.origin()));
         }
         var arrays = new LinkedHashMap<>(world.arrays());
         arrays.replaceAll((buffer, array) ->

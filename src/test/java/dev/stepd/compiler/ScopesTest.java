@@ -24,12 +24,14 @@ class ScopesTest {
     private static final List<Scope> COARSE = List.of(
             Scope.SESSION, Scope.GROUP, Scope.TENSOR, Scope.ROW, Scope.COLUMN, Scope.block(4), Scope.block(1500));
 
-    /// Long rows, many rows, rows of nothing, nothing, absent tensors, two groups.
+    /// Long rows, many rows, rows of nothing, nothing, absent tensors, several matrices, two groups.
     private static final List<Extent> TENSORS = List.of(
             new Extent(35, 7, 0, true, 1),
             new Extent(0, 3, 0, true, 1),
             new Extent(2100, 1, 0, false, 2),
             new Extent(3300, 3, 0, true, 1),
+            new Extent(420, 4, 7, 0, true, 1, 0),
+            new Extent(0, 2, 0, 1, true, 1, 0),
             new Extent(0, 0, 1, true, 1),
             new Extent(600, 200, 1, true, 3),
             new Extent(1, 1, 1, true, 3),

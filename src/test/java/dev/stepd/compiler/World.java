@@ -1,6 +1,7 @@
 package dev.stepd.compiler;
 
 import dev.stepd.expr.Buffer;
+import dev.stepd.expr.Draws;
 import dev.stepd.expr.Interpreter;
 import dev.stepd.expr.Program;
 import dev.stepd.expr.Scalar;
@@ -12,9 +13,9 @@ import java.util.Map;
 import java.util.random.RandomGenerator;
 
 /// What a program runs over: tensors, hyperparameters by group, and arrays full of values.
-record World(List<Interpreter.Extent> extents, Map<String, double[]> hypers, Map<Buffer, long[]> arrays) {
+public record World(List<Interpreter.Extent> extents, Map<String, double[]> hypers, Map<Buffer, long[]> arrays) {
     /// What arrays are filled with.
-    enum Values {
+    public enum Values {
         /// Both signs, over six decades.
         TAME,
         /// A third of them zeros, subnormals, infinities, NaN and other ends of the range.
@@ -31,12 +32,16 @@ record World(List<Interpreter.Extent> extents, Map<String, double[]> hypers, Map
     static List<Interpreter.Extent> tensors(RandomGenerator random, boolean absences, int... sizes) {
         var extents = new ArrayList<Interpreter.Extent>();
         int group = 0;
+        long origin = 0;
         long step = 1 + random.nextInt(20);
         for (int size : sizes) {
             group += random.nextInt(4) == 0 ? 1 : 0;
             step = random.nextInt(3) == 0 ? 1 + random.nextInt(20) : step;
             boolean present = !absences || random.nextInt(4) != 0;
-            extents.add(new Interpreter.Extent(size, rows(random, size), group, present, step));
+            // Declared one after the other, or others in between.
+            origin += random.nextInt(3) == 0 ? random.nextInt(1 << 30) : 0;
+            extents.add(new Interpreter.Extent(size, 1, rows(random, size), group, present, step, origin));
+            origin += size;
         }
         return extents;
     }
@@ -53,18 +58,21 @@ record World(List<Interpreter.Extent> extents, Map<String, double[]> hypers, Map
         return rows;
     }
 
-    static World random(
+    public static World random(
             RandomGenerator random, List<Interpreter.Extent> extents, Iterable<Buffer> buffers, Values values) {
         var hypers = new LinkedHashMap<String, double[]>();
         int groups = Interpreter.count(extents, dev.stepd.expr.Scope.GROUP);
         for (var name : Programs.HYPERS) {
             hypers.put(name, random.doubles(groups, 0, 1).toArray());
         }
+        hypers.put(Draws.SEED, random.doubles(groups, 0, 1e9).map(Math::rint).toArray());
         var arrays = new LinkedHashMap<Buffer, long[]>();
         for (var buffer : buffers) {
             var array = new long[Interpreter.count(extents, buffer.scope())];
             for (int i = 0; i < array.length; i++) {
-                array[i] = Scalar.of(buffer.storage(), value(random, values));
+                array[i] = buffer.storage().loaded() == Type.I32
+                        ? Scalar.stored(buffer.storage(), random.nextInt())
+                        : Scalar.of(buffer.storage(), value(random, values));
             }
             arrays.put(buffer, array);
         }
@@ -90,14 +98,14 @@ record World(List<Interpreter.Extent> extents, Map<String, double[]> hypers, Map
         return random.nextGaussian() * Math.pow(10, random.nextInt(6) - 4);
     }
 
-    World copy() {
+    public World copy() {
         var copies = new LinkedHashMap<Buffer, long[]>();
         arrays.forEach((buffer, array) -> copies.put(buffer, array.clone()));
         return new World(extents, hypers, copies);
     }
 
     /// The arrays as the interpreter leaves them.
-    World interpreted(Program program) {
+    public World interpreted(Program program) {
         var after = copy();
         Interpreter.run(program, extents, (name, group) -> hypers.get(name)[group], after.arrays);
         return after;
@@ -119,6 +127,6 @@ record World(List<Interpreter.Extent> extents, Map<String, double[]> hypers, Map
     }
 
     private static boolean same(Type type, long a, long b) {
-        return a == b || Double.isNaN(Scalar.toDouble(type, a)) && Double.isNaN(Scalar.toDouble(type, b));
+        return a == b || type.isReal() && Double.isNaN(Scalar.toDouble(type, a)) && Double.isNaN(Scalar.toDouble(type, b));
     }
 }

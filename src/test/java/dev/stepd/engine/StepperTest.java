@@ -19,7 +19,7 @@ class StepperTest {
     private static Training training(Engine.NonFinite policy) {
         var plain = Training.blueprint(TENSORS, ADAMW, List.of(), null, null);
         return new Training(new CpuDevice(1L << 26, 2), TENSORS, new Engine.Blueprint(
-                plain.tensors(), plain.optimizer(), plain.groups(), plain.schedule(), plain.clip(), policy));
+                plain.tensors(), plain.composition(), plain.groups(), plain.schedule(), policy));
     }
 
     private static void poison(Training training, String tensor, float value) {
@@ -45,7 +45,7 @@ class StepperTest {
             var before = training.bits();
             assertThat(stepAll(training)).isEqualTo(Stepper.Outcome.REJECTED);
             assertThat(training.bits()).as("gradients included").isEqualTo(before);
-            assertThat(training.stepper().nonFiniteTensor()).isEqualTo(1);
+            assertThat(training.stepper().nonFiniteKey()).isEqualTo("b");
             assertThat(training.stepper().step()).isEqualTo(1);
             assertThat(training.stepper().tensorSteps()).containsExactly(1L, 1L, 1L);
             training.step();

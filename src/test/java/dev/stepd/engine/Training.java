@@ -4,8 +4,11 @@ import dev.stepd.device.Device;
 import dev.stepd.device.Region;
 import dev.stepd.device.cpu.CpuDevice;
 import dev.stepd.rule.Catalogue;
+import dev.stepd.rule.Clip;
+import dev.stepd.rule.Composition;
 import dev.stepd.rule.Hyperparameter;
 import dev.stepd.rule.Rule;
+import dev.stepd.rule.Settings;
 import dev.stepd.tensor.DType;
 import dev.stepd.tensor.Part;
 import dev.stepd.tensor.Shape;
@@ -36,12 +39,14 @@ final class Training implements AutoCloseable {
     private final Device device;
     private final Stepper stepper;
     private final Region body;
+    private final BitSet given = new BitSet();
 
     Training(Device device, List<Tensor> tensors, Engine.Blueprint blueprint) {
         this.device = device;
         this.tensors = List.copyOf(tensors);
         this.stepper = new Engine(device).create(blueprint);
-        this.body = device.memory().allocate(stepper.layout().elementCount() * Float.BYTES, "a body");
+        this.body = device.memory().allocate(stepper.body().byteCount(), "a body");
+        this.given.set(0, stepper.body().inputs().size());
         for (var part : stepper.parameters()) {
             fill(part.data(), tensor(part.key()), 0);
         }
@@ -59,17 +64,53 @@ final class Training implements AutoCloseable {
             @Nullable Object schedule,
             @Nullable Map<String, Object> clip) {
         var specs = tensors.stream().map(t -> new TensorSpec(t.name, t.shape, DType.F32)).toList();
-        return new Engine.Blueprint(specs, optimizer, groups, schedule, clip, Engine.NonFinite.REJECT);
+        var composition = composition(optimizer);
+        var clipped = new Composition(composition.optimizer(), composition.wrap(), composition.average(), clip, null);
+        return new Engine.Blueprint(specs, clipped, groups, schedule, Engine.NonFinite.REJECT);
     }
 
-    /// Every optimizer, as it is by default and with what it can decay and clip and carry switched on.
+    /// What an optimizer is composed of, `wrap` and `average` among its settings.
+    @SuppressWarnings("unchecked")
+    static Composition composition(Map<String, Object> optimizer) {
+        var alone = new LinkedHashMap<>(optimizer);
+        var wrap = (List<Map<String, Object>>) alone.remove("wrap");
+        var average = (Map<String, Object>) alone.remove("average");
+        return new Composition(alone, wrap == null ? List.of() : wrap, average, null, null);
+    }
+
+    static Settings settings(Map<String, Object> optimizer) {
+        return Settings.read(composition(optimizer), List.of(), null);
+    }
+
+    /// The programs for each kind of tensors.
+    static List<Recipe> recipes(Map<String, Object> optimizer) {
+        return Recipe.each(settings(optimizer), Clip.read(composition(optimizer).expanded().clip()));
+    }
+
+    /// Every optimizer, as it is by default and with what it can decay and clip and carry switched on, every preset, and
+    /// compositions of all there is.
     static Stream<Map<String, Object>> optimizers() {
-        return Catalogue.rules().stream().flatMap(
+        var rules = Catalogue.rules().stream().flatMap(
                 rule -> Stream.of(Map.<String, Object>of("name", rule.spec().name()), full(rule)).distinct());
+        var presets = Catalogue.presets().stream().map(preset -> Map.<String, Object>of("name", preset.spec().name()));
+        return Stream.of(rules, presets, compositions()).flatMap(stream -> stream);
+    }
+
+    private static Stream<Map<String, Object>> compositions() {
+        return Stream.of(
+                Map.of("name", "grokfast", "filter", "ma", "window_size", 3),
+                Map.of("name", "radam", "decoupled", true, "weight_decay", 0.1,
+                        "wrap", List.of(Map.of("name", "grokfast"), Map.of("name", "cautious"),
+                                Map.of("name", "schedule_free", "warmup_steps", 3)),
+                        "average", Map.of("name", "bema", "update_freq", 3, "update_after", 2)),
+                Map.of("name", "sgd", "momentum", 0.8,
+                        "wrap", List.of(Map.of("name", "lookahead", "k", 2, "pullback", "reset")),
+                        "average", Map.of("name", "swa", "update_after", 2, "update_freq", 2)));
     }
 
     private static Map<String, Object> full(Rule rule) {
-        var options = Map.of("weight_decay", 0.1, "momentum", 0.8, "max_grad_norm", 0.5);
+        var options = Map.of(
+                "weight_decay", 0.1, "momentum", 0.8, "max_grad_norm", 0.5, "score_history", 3, "frozen", 0.3);
         var description = new LinkedHashMap<String, Object>(Map.of("name", rule.spec().name()));
         for (var hyperparameter : rule.spec().hyperparameters()) {
             if (hyperparameter instanceof Hyperparameter.Real real && options.containsKey(real.name())) {
@@ -103,7 +144,7 @@ final class Training implements AutoCloseable {
     /// A step of some tensors.
     Stepper.Outcome step(List<String> names) {
         gradients(names);
-        return stepper.step(body(), present(names));
+        return stepper.step(body(), present(names), given);
     }
 
     BitSet present(List<String> names) {
@@ -112,12 +153,30 @@ final class Training implements AutoCloseable {
         return present;
     }
 
-    /// Puts the gradients of the coming step in the body.
+    /// Every extra input the optimizer takes.
+    BitSet given() {
+        return given;
+    }
+
+    /// Puts the gradients and other inputs of the coming step in the body.
     void gradients(List<String> names) {
         for (var place : stepper.layout().places()) {
             var name = place.tensor().name();
             long t = names.contains(name) ? stepper.tensorSteps().get(place.index()) + 1 : -1;
             fill(at(place), tensor(name), t);
+            for (var input : stepper.body().inputs()) {
+                inputs(input, place, t);
+            }
+        }
+    }
+
+    private void inputs(BodyLayout.Input input, Layout.Place place, long t) {
+        if (input.spec().scope().isElement()) {
+            var tensor = tensor(place.tensor().name());
+            var values = body().asSlice(input.offset() + place.offset() * Float.BYTES, place.elementCount() * Float.BYTES);
+            fill(values, new Tensor(input.spec().name(), tensor.shape, tensor.seed + 1, tensor.first), t);
+        } else {
+            body().set(ValueLayout.JAVA_FLOAT, input.offset(), 0.75f);
         }
     }
 

@@ -7,7 +7,6 @@ import dev.stepd.engine.Engine;
 import dev.stepd.engine.Stepper;
 import dev.stepd.expr.Type;
 import dev.stepd.expr.rewrite.Rewrites;
-import dev.stepd.rule.Catalogue;
 import dev.stepd.tensor.DType;
 import dev.stepd.tensor.Part;
 import dev.stepd.tensor.Shape;
@@ -26,7 +25,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 /// The engine gives the interpreter's f32 bits at every step.
 class GoldenOnInterpreterTest {
     static Stream<GoldenFile> files() {
-        return GoldenFile.of(Catalogue.rules().stream().map(rule -> rule.spec().name()).toList());
+        return GoldenFile.ofCatalogue();
     }
 
     @ParameterizedTest
@@ -42,55 +41,32 @@ class GoldenOnInterpreterTest {
     }
 
     private static void replay(GoldenFile file, Type element) {
-        var optimizer = new InterpretedOptimizer(file, element, program -> program);
+        var optimizer = new InterpretedSession(file, element, program -> program);
         var names = List.copyOf(file.tensors().keySet());
         for (int t = 1; t <= file.steps(); t++) {
-            optimizer.step(gradients(file, t));
+            optimizer.step(file, t);
             for (int tensor = 0; tensor < names.size(); tensor++) {
-                Closeness.checkParameter(file, names.get(tensor), t, rounded(optimizer.parameter(tensor)));
+                Closeness.checkParameter(file, names.get(tensor), t, InterpretedOptimizer.rounded(optimizer.parameter(tensor)));
             }
-            for (var key : file.states(t)) {
-                var parts = key.split("/");
-                if (optimizer.hasSlot(parts[1])) {
-                    var mine = optimizer.slot(parts[1], Math.max(0, names.indexOf(parts[2])));
-                    Closeness.checkState(file, key, rounded(mine));
-                }
-            }
+            optimizer.check(file, t);
         }
-    }
-
-    private static List<float[]> gradients(GoldenFile file, int t) {
-        return file.tensors().keySet().stream().map(name -> file.get("grad/" + name + "/" + t)).toList();
-    }
-
-    private static float[] rounded(double[] values) {
-        var rounded = new float[values.length];
-        for (int i = 0; i < rounded.length; i++) {
-            rounded[i] = (float) values[i];
-        }
-        return rounded;
     }
 
     @ParameterizedTest
     @MethodSource("files")
     void theEngineHasItsBits(GoldenFile file) {
-        var optimizer = new InterpretedOptimizer(file, Type.F32, Rewrites::expand);
+        var optimizer = new InterpretedSession(file, Type.F32, Rewrites::expand);
         try (var engine = new Engine(new CpuDevice(1 << 28, 2)); var stepper = engine.create(blueprint(file))) {
             for (var part : stepper.parameters()) {
                 part.data().copyFrom(MemorySegment.ofArray(file.get("param/" + part.key() + "/0")));
             }
             stepper.parametersLoaded();
-            try (var body = engine.memory().allocate(stepper.layout().elementCount() * Float.BYTES, "a body")) {
+            try (var body = engine.memory().allocate(stepper.body().byteCount(), "a body")) {
                 var present = new BitSet();
                 present.set(0, file.tensors().size());
                 for (int t = 1; t <= file.steps(); t++) {
-                    var gradients = gradients(file, t);
-                    for (var place : stepper.layout().places()) {
-                        var gradient = MemorySegment.ofArray(gradients.get(place.index()));
-                        body.segment().asSlice(place.offset() * Float.BYTES, gradient.byteSize()).copyFrom(gradient);
-                    }
-                    stepper.step(body.segment(), present);
-                    optimizer.step(gradients);
+                    stepper.step(body.segment(), present, file.fill(stepper, body.segment(), t));
+                    optimizer.step(file, t);
                     compare(file, t, stepper, optimizer);
                 }
             }
@@ -103,7 +79,7 @@ class GoldenOnInterpreterTest {
         return new Engine.Blueprint(tensors, file.description(), List.of(), null, null, Engine.NonFinite.REJECT);
     }
 
-    private static void compare(GoldenFile file, int t, Stepper stepper, InterpretedOptimizer optimizer) {
+    private static void compare(GoldenFile file, int t, Stepper stepper, InterpretedSession optimizer) {
         var names = List.copyOf(file.tensors().keySet());
         for (var part : stepper.parameters()) {
             assertThat(values(part)).as("%s after step %d", file, t)

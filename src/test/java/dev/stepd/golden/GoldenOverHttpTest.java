@@ -3,7 +3,7 @@ package dev.stepd.golden;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
-import dev.stepd.rule.Catalogue;
+import dev.stepd.rule.Settings;
 import dev.stepd.server.RunningServer;
 import dev.stepd.server.RunningServer.Call;
 import dev.stepd.server.Tensors;
@@ -37,7 +37,7 @@ class GoldenOverHttpTest {
 
     /// The first configuration of each optimizer.
     static Stream<GoldenFile> files() {
-        return Catalogue.rules().stream().map(rule -> GoldenFile.of(List.of(rule.spec().name())).findFirst().orElseThrow());
+        return GoldenFile.firstOfEach();
     }
 
     @ParameterizedTest
@@ -53,36 +53,44 @@ class GoldenOverHttpTest {
         for (int t = 1; t <= file.steps(); t++) {
             var answer = server.send(Call.tensors("POST", session + "/steps", gradients(file, t)).header("Stepd-Step", "" + t));
             assertThat(answer.statusCode()).isEqualTo(200);
-            add(parameters, Tensors.values(answer.body()));
+            add(parameters, Tensors.byName(answer.body()));
             for (var parameter : parameters.entrySet()) {
                 Closeness.checkParameter(file, parameter.getKey(), t, parameter.getValue());
             }
         }
-        assertThat(Tensors.values(server.send(Call.of("GET", session + "/parameters")).body()))
-                .isEqualTo(Tensors.values(body(file, parameters)));
+        var kept = Tensors.byName(server.send(Call.of("GET", session + "/parameters")).body());
+        parameters.forEach((name, values) -> assertThat(kept.get(name)).as(name).isEqualTo(values));
     }
 
     private static byte[] gradients(GoldenFile file, int t) {
         var gradients = new LinkedHashMap<String, float[]>();
         file.tensors().keySet().forEach(name -> gradients.put(name, file.get("grad/" + name + "/" + t)));
+        for (var input : Settings.read(file.description(), List.of(), null).rule().spec().inputs()) {
+            var names = input.scope().isElement() ? List.copyOf(file.tensors().keySet()) : List.of("");
+            file.input(input, t).ifPresent(values -> {
+                for (int i = 0; i < values.size(); i++) {
+                    gradients.put(input.key(names.get(i)), values.get(i));
+                }
+            });
+        }
         return body(file, gradients);
     }
 
     private static byte[] body(GoldenFile file, Map<String, float[]> tensors) {
         var body = Tensors.none();
-        tensors.forEach((name, values) ->
-                body.with(name, file.tensors().get(name).stream().mapToLong(Long::longValue).toArray(), values));
+        tensors.forEach((key, values) -> {
+            var shape = file.tensors().getOrDefault(key.replaceFirst("#.*", ""), List.of(1L));
+            body.with(key, shape.stream().mapToLong(Long::longValue).toArray(), values);
+        });
         return body.body();
     }
 
-    /// Deltas come in the order the session declares its tensors.
-    private static void add(Map<String, float[]> parameters, float[] deltas) {
-        int next = 0;
-        for (var values : parameters.values()) {
+    private static void add(Map<String, float[]> parameters, Map<String, float[]> deltas) {
+        assertThat(deltas).containsOnlyKeys(parameters.keySet());
+        parameters.forEach((name, values) -> {
             for (int i = 0; i < values.length; i++) {
-                values[i] += deltas[next++];
+                values[i] += deltas.get(name)[i];
             }
-        }
-        assertThat(next).isEqualTo(deltas.length);
+        });
     }
 }

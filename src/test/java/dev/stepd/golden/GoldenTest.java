@@ -5,14 +5,15 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.stepd.device.cpu.CpuDevice;
 import dev.stepd.engine.Engine;
 import dev.stepd.engine.Stepper;
-import dev.stepd.rule.Catalogue;
 import dev.stepd.tensor.DType;
 import dev.stepd.tensor.Shape;
 import dev.stepd.tensor.TensorSpec;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.BitSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -20,7 +21,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 /// Every optimizer replays what its authors' own code did, through the engine on generated kernels.
 class GoldenTest {
     static Stream<GoldenFile> files() {
-        return GoldenFile.of(Catalogue.rules().stream().map(rule -> rule.spec().name()).toList());
+        return GoldenFile.ofCatalogue();
     }
 
     @ParameterizedTest
@@ -28,17 +29,13 @@ class GoldenTest {
     void replaysOnTheEngine(GoldenFile file) {
         try (var engine = new Engine(new CpuDevice(1 << 28, 2)); var stepper = engine.create(blueprint(file))) {
             load(file, stepper);
-            try (var body = engine.memory().allocate(stepper.layout().elementCount() * Float.BYTES, "a body")) {
+            try (var body = engine.memory().allocate(stepper.body().byteCount(), "a body")) {
                 var present = new BitSet();
                 present.set(0, file.tensors().size());
                 for (int t = 1; t <= file.steps(); t++) {
-                    for (var place : stepper.layout().places()) {
-                        var gradient = MemorySegment.ofArray(file.get("grad/" + place.tensor().name() + "/" + t));
-                        MemorySegment.copy(
-                                gradient, 0, body.segment(), place.offset() * Float.BYTES, gradient.byteSize());
-                    }
-                    assertThat(stepper.step(body.segment(), present)).isEqualTo(Stepper.Outcome.APPLIED);
-                    check(file, stepper, t);
+                    var given = file.fill(stepper, body.segment(), t);
+                    assertThat(stepper.step(body.segment(), present, given)).isEqualTo(Stepper.Outcome.APPLIED);
+                    check(file, stepper, t, body.segment());
                 }
             }
         }
@@ -59,21 +56,53 @@ class GoldenTest {
         stepper.parametersLoaded();
     }
 
-    private static void check(GoldenFile file, Stepper stepper, int t) {
+    private static void check(GoldenFile file, Stepper stepper, int t, MemorySegment body) {
         for (var part : stepper.parameters()) {
             Closeness.checkParameter(file, part.key(), t, part.data().toArray(ValueLayout.JAVA_FLOAT));
         }
-        int checked = 0;
-        for (var part : stepper.slots()) {
-            var tensor = part.key().substring(0, part.key().indexOf('#'));
-            var state = part.key().substring(part.key().indexOf('#') + 1);
-            var key = "state/" + state + "/" + (tensor.isEmpty() ? "_global" : tensor) + "/" + t;
-            if (file.find(key).isPresent()) {
-                Closeness.checkState(file, key, values(part.dtype(), part.data()));
-                checked++;
+        new Kept(stepper, body).check(file, t);
+    }
+
+    /// What a stepper keeps.
+    private record Kept(Stepper stepper, MemorySegment body) implements States {
+        @Override
+        public Optional<float[]> slot(String name, String tensor) {
+            return stepper.slots().stream()
+                    .filter(part -> part.key().equals(tensor + "#" + name))
+                    .findFirst()
+                    .map(part -> values(part.dtype(), part.data()));
+        }
+
+        @Override
+        public Optional<float[]> average(String name, String tensor) {
+            if (!stepper.averages().contains(name)) {
+                return Optional.empty();
+            }
+            try (var arena = Arena.ofConfined()) {
+                var other = arena.allocate(stepper.body().byteCount(), 64);
+                stepper.average(name, other);
+                return Optional.of(part(other, tensor));
             }
         }
-        assertThat(checked).as("%s: states compared at step %d", file, t).isEqualTo(file.states(t).size());
+
+        @Override
+        public float[] delta(String tensor) {
+            return part(body, tensor);
+        }
+
+        @Override
+        public double gradNorm() {
+            return stepper.lastGradNorm();
+        }
+
+        private float[] part(MemorySegment flat, String tensor) {
+            return stepper.layout().places().stream()
+                    .filter(place -> place.tensor().name().equals(tensor))
+                    .map(p -> flat.asSlice(p.offset() * Float.BYTES, p.elementCount() * Float.BYTES))
+                    .findFirst()
+                    .orElseThrow()
+                    .toArray(ValueLayout.JAVA_FLOAT);
+        }
     }
 
     private static float[] values(DType dtype, MemorySegment data) {

@@ -13,17 +13,23 @@ import dev.stepd.rule.Inputs;
 import dev.stepd.rule.OptimizerProgram;
 import dev.stepd.rule.Settings;
 import dev.stepd.rule.Spec;
-import dev.stepd.tensor.Shape;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.Function;
 
-/// An optimizer as the interpreter runs it over a golden file's tensors: no stages, no kernels, no engine.
+/// An optimizer as the interpreter runs it over those tensors of a golden file that are of one kind: no stages, no kernels, no
+/// engine.
 final class InterpretedOptimizer {
-    private final List<List<Long>> shapes;
+    private final InterpretedMeasure measure;
+    private final List<InterpretedSession.Seen> tensors;
     private final Settings settings;
+    private final String kind;
     private final Type element;
     private final Program program;
     private final double[] hyper;
@@ -32,18 +38,22 @@ final class InterpretedOptimizer {
 
     /// @param element what elements are computed and kept in
     /// @param change what becomes of the program before it runs
-    InterpretedOptimizer(GoldenFile file, Type element, Rewrite change) {
-        this.shapes = List.copyOf(file.tensors().values());
-        this.settings = Settings.read(file.description(), List.of(), null);
+    InterpretedOptimizer(
+            Settings settings, InterpretedMeasure measure, String kind, List<InterpretedSession.Seen> tensors, Type element,
+            Rewrite change) {
+        this.measure = measure;
+        this.tensors = List.copyOf(tensors);
+        this.settings = settings;
+        this.kind = kind;
         this.element = element;
-        this.program = change.apply(OptimizerProgram.step(settings, new Clip.None(), element, true));
+        this.program = change.apply(OptimizerProgram.step(settings, measure.clip(), kind, element, true));
         this.hyper = new double[settings.numberNames().size()];
         for (var buffer : List.of(Inputs.grad(element), Inputs.delta(element), Inputs.param(element))) {
             arrays.put(buffer, new long[count(buffer)]);
         }
-        fill(Inputs.param(element), file.tensors().keySet().stream().map(n -> file.get("param/" + n + "/0")).toList());
+        fill(Inputs.param(element), tensors.stream().map(InterpretedSession.Seen::parameter).toList());
         settings.values(0, 1, hyper);
-        for (var slot : settings.rule().spec().slots()) {
+        for (var slot : settings.slots(kind)) {
             arrays.put(buffer(slot), initial(slot));
         }
     }
@@ -73,10 +83,10 @@ final class InterpretedOptimizer {
 
     private List<Interpreter.Extent> extents(long step) {
         var extents = new ArrayList<Interpreter.Extent>();
-        for (var extent : shapes) {
-            var shape = new Shape(extent);
-            int elements = Math.toIntExact(shape.elementCount());
-            extents.add(new Interpreter.Extent(elements, Math.toIntExact(shape.rows()), 0, true, step));
+        for (var tensor : tensors) {
+            int slabs = Math.toIntExact(tensor.view().slabs());
+            int rows = Math.toIntExact(tensor.view().rows());
+            extents.add(new Interpreter.Extent(tensor.parameter().length, slabs, rows, 0, true, step, 0));
         }
         return extents;
     }
@@ -90,12 +100,56 @@ final class InterpretedOptimizer {
         }
     }
 
-    void step(List<float[]> gradients) {
+    /// @param inputs an extra input of the step, if it has that one
+    void step(List<float[]> gradients, Function<Spec.InputSpec, Optional<List<float[]>>> inputs) {
         fill(Inputs.grad(element), gradients);
+        var given = new HashSet<String>();
+        for (var input : settings.rule().spec().inputs()) {
+            var buffer = Inputs.input(input, element);
+            arrays.put(buffer, new long[count(buffer)]);
+            inputs.apply(input).ifPresent(values -> {
+                fill(buffer, values);
+                given.add(Inputs.GIVEN + input.name());
+            });
+        }
         steps++;
         settings.values(0, steps, hyper);
-        Interpreter.run(
-                program, extents(steps), (name, _) -> hyper[settings.numberNames().indexOf(name)], arrays);
+        for (var norm : List.of(Clip.GRAD_NORM, Clip.CLIPPED_NORM)) {
+            arrays.put(norm, measure.array(norm));
+        }
+        Interpreter.run(program, extents(steps), (name, _) -> number(name, given), arrays);
+    }
+
+    /// An average of a tensor's parameters, if it is kept.
+    Optional<float[]> average(String name, int tensor) {
+        return Optional.ofNullable(OptimizerProgram.averages(settings, kind, element).get(name)).map(program -> {
+            var delta = arrays.get(Inputs.delta(element));
+            arrays.put(Inputs.delta(element), delta.clone());
+            Interpreter.run(program, extents(steps), (number, _) -> number(number, Set.of()), arrays);
+            var average = delta(tensor);
+            arrays.put(Inputs.delta(element), delta);
+            return average;
+        });
+    }
+
+    /// How a tensor moved in the last step.
+    float[] delta(int tensor) {
+        return rounded(part(Inputs.delta(element), tensor));
+    }
+
+    static float[] rounded(double[] values) {
+        var rounded = new float[values.length];
+        for (int i = 0; i < rounded.length; i++) {
+            rounded[i] = (float) values[i];
+        }
+        return rounded;
+    }
+
+    private double number(String name, Set<String> given) {
+        if (name.startsWith(Inputs.GIVEN)) {
+            return given.contains(name) ? 1 : 0;
+        }
+        return hyper[settings.numberNames().indexOf(name)];
     }
 
     /// The parameter of a tensor.
@@ -105,12 +159,14 @@ final class InterpretedOptimizer {
 
     /// A slot of a tensor, or of the session for what there is once.
     double[] slot(String name, int tensor) {
-        var spec = settings.rule().spec().slots().stream().filter(s -> s.name().equals(name)).findFirst().orElseThrow();
+        var spec = settings.slots(kind).stream().filter(s -> s.name().equals(name)).findFirst().orElseThrow();
         return part(buffer(spec), tensor);
     }
 
-    boolean hasSlot(String name) {
-        return settings.rule().spec().slots().stream().anyMatch(s -> s.name().equals(name));
+    /// @param shared whether the session has one value of it
+    boolean hasSlot(String name, boolean shared) {
+        return settings.slots(kind).stream()
+                .anyMatch(s -> s.name().equals(name) && s.scope().equals(Scope.SESSION) == shared);
     }
 
     private double[] part(Buffer buffer, int tensor) {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.stepd.device.cpu.CpuDevice;
 import dev.stepd.engine.Engine;
+import dev.stepd.engine.GivenInputs;
 import dev.stepd.engine.Stepper;
 import dev.stepd.rule.Catalogue;
 import dev.stepd.tensor.DType;
@@ -58,7 +59,7 @@ class PartialStepsTest {
         var blueprint = new Engine.Blueprint(
                 tensors, Map.of("name", optimizer), List.of(), null, null, Engine.NonFinite.REJECT);
         try (var engine = new Engine(new CpuDevice(1 << 24, 1)); var stepper = engine.create(blueprint);
-                var body = engine.memory().allocate(names.size() * ELEMENTS * Float.BYTES, "a body")) {
+                var body = engine.memory().allocate(stepper.body().byteCount(), "a body")) {
             for (var part : stepper.parameters()) {
                 part.data().copyFrom(MemorySegment.ofArray(values(part.key(), 0)));
             }
@@ -73,7 +74,7 @@ class PartialStepsTest {
                     var gradient = MemorySegment.ofArray(values(name, t));
                     body.segment().asSlice(place.offset() * Float.BYTES).copyFrom(gradient);
                 }
-                assertThat(stepper.step(body.segment(), present)).isEqualTo(Stepper.Outcome.APPLIED);
+                assertThat(stepper.step(body.segment(), present, GivenInputs.fill(stepper, body.segment()))).isEqualTo(Stepper.Outcome.APPLIED);
             }
             var reached = new HashMap<String, float[]>();
             stepper.parameters().forEach(part -> reached.put(part.key(), part.data().toArray(ValueLayout.JAVA_FLOAT)));

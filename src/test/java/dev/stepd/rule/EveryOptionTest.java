@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.stepd.device.cpu.CpuDevice;
 import dev.stepd.engine.Engine;
+import dev.stepd.engine.GivenInputs;
 import dev.stepd.engine.Stepper;
 import dev.stepd.error.ServiceException;
 import dev.stepd.tensor.DType;
@@ -12,6 +13,7 @@ import dev.stepd.tensor.TensorSpec;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.BitSet;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -64,6 +66,9 @@ class EveryOptionTest {
                 List.of(real.range().contains(2) ? 2 : 0.5);
             case Hyperparameter.Real real when real.off().isPresent() && real.off().getAsDouble() == 0 -> List.of(0);
             case Hyperparameter.Real _ -> List.of();
+            case Hyperparameter.Count count -> List.of(count.min(), Math.min(count.max(), 3));
+            case Hyperparameter.Numbers list ->
+                List.of(List.of(list.range().min()), Collections.nCopies(list.maxLength(), list.initial().getLast()));
         };
     }
 
@@ -85,7 +90,7 @@ class EveryOptionTest {
     @MethodSource("optimizers")
     void takesSteps(Map<String, Object> optimizer) {
         try (var stepper = ENGINE.create(blueprint(optimizer));
-                var body = ENGINE.memory().allocate(stepper.layout().elementCount() * Float.BYTES, "a body")) {
+                var body = ENGINE.memory().allocate(stepper.body().byteCount(), "a body")) {
             for (var part : stepper.parameters()) {
                 part.data().setAtIndex(ValueLayout.JAVA_FLOAT, 0, 0.5f);
             }
@@ -96,7 +101,7 @@ class EveryOptionTest {
                 }
                 var present = new BitSet();
                 present.set(0, t == 1 ? 1 : TENSORS.size());
-                assertThat(stepper.step(body.segment(), present)).isEqualTo(Stepper.Outcome.APPLIED);
+                assertThat(stepper.step(body.segment(), present, GivenInputs.fill(stepper, body.segment()))).isEqualTo(Stepper.Outcome.APPLIED);
                 for (var part : stepper.parameters()) {
                     for (float value : part.data().toArray(ValueLayout.JAVA_FLOAT)) {
                         assertThat(value).isFinite();

@@ -1,10 +1,14 @@
 package dev.stepd.server;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.stream.Collectors;
 
 /// Safetensors bodies for tests, right ones and wrong ones.
@@ -52,6 +56,20 @@ public final class Tensors {
         var json = header.getBytes(StandardCharsets.UTF_8);
         return ByteBuffer.allocate(8 + json.length + data.length).order(ByteOrder.LITTLE_ENDIAN)
                 .putLong(headerLength).put(json).put(data).array();
+    }
+
+    /// The F32 tensors of a body.
+    public static Map<String, float[]> byName(byte[] body) throws IOException {
+        int length = (int) ByteBuffer.wrap(body).order(ByteOrder.LITTLE_ENDIAN).getLong(0);
+        var all = values(body);
+        var tensors = new LinkedHashMap<String, float[]>();
+        new ObjectMapper().readTree(body, 8, length).properties().forEach(entry -> {
+            var offsets = entry.getValue().get("data_offsets");
+            if (offsets != null) {
+                tensors.put(entry.getKey(), Arrays.copyOfRange(all, offsets.get(0).asInt() / 4, offsets.get(1).asInt() / 4));
+            }
+        });
+        return tensors;
     }
 
     /// The first F32 values of a body's data.

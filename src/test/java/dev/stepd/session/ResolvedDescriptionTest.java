@@ -43,6 +43,25 @@ class ResolvedDescriptionTest {
         }
     }
 
+    static Stream<String> presets() {
+        return Catalogue.presets().stream().map(preset -> preset.spec().name());
+    }
+
+    @ParameterizedTest
+    @MethodSource("presets")
+    void aPresetIsTheSessionItStandsFor(String preset) throws Exception {
+        try (var engine = new Engine(new CpuDevice(1 << 20, 1))) {
+            var first = SessionDescription.parse(Server.object("""
+                    {"optimizer": {"name": "%s"}, "tensors": [{"name": "w", "shape": [2, 3]}],
+                     "wrap": [{"name": "cautious"}], "groups": [{"match": "b", "lr": 0.5}]}""".formatted(
+                            preset.startsWith("cautious") ? "lion" : preset)));
+            var text = Json.write(first.resolved(engine));
+            var second = SessionDescription.parse(Json.read(text));
+            assertThat(Json.write(second.resolved(engine))).isEqualTo(text);
+            assertThat(engine.programHash(second.blueprint())).isEqualTo(engine.programHash(first.blueprint()));
+        }
+    }
+
     @Test
     void saysNullOfARemovedBound() throws Exception {
         try (var engine = new Engine(new CpuDevice(1 << 20, 1))) {

@@ -26,12 +26,12 @@ class SessionDescriptionTest {
                  "wrap": null, "average": null, "state": {"format": "f32"}, "non_finite": "skip",
                  "durability": "none", "snapshot_every": 7, "device": "cpu"}""");
         assertThat(description.name()).isEqualTo("digits");
-        assertThat(description.blueprint().optimizer()).containsEntry("lr", 0.001);
+        assertThat(description.blueprint().composition().optimizer()).containsEntry("lr", 0.001);
         assertThat(description.blueprint().tensors()).extracting(t -> t.shape()).containsExactly(Shape.of(64, 10), Shape.of());
         assertThat(description.blueprint().tensors()).extracting(t -> t.dtype()).containsOnly(DType.F32);
         assertThat(description.blueprint().groups()).containsExactly(Map.of("match", "b", "weight_decay", 0.0));
         assertThat(description.blueprint().schedule()).isEqualTo(Map.of("name", "cosine"));
-        assertThat(description.blueprint().clip()).containsEntry("value", 1);
+        assertThat(description.blueprint().composition().clip()).containsEntry("value", 1);
         assertThat(description.blueprint().nonFinite()).isEqualTo(NonFinite.SKIP);
         assertThat(description.durability()).isEqualTo(Durability.NONE);
         assertThat(description.snapshotEvery()).isEqualTo(7);
@@ -56,8 +56,9 @@ class SessionDescriptionTest {
         "\"groups\":[1] | INVALID_VALUE | groups[0] is 1, expected a JSON object",
         "\"schedule\":\"cosine\" | INVALID_VALUE | schedule is cosine, expected an object or an array",
         "\"clip\":[] | INVALID_VALUE | clip is [], expected a JSON object",
-        "\"wrap\":[{\"name\":\"lookahead\"}] | NOT_IMPLEMENTED | wrap is not available yet",
-        "\"average\":{\"name\":\"ema\"} | NOT_IMPLEMENTED | average is not available yet",
+        "\"wrap\":{\"name\":\"lookahead\"} | INVALID_VALUE | wrap is {name=lookahead}, expected an array",
+        "\"wrap\":[\"lookahead\"] | INVALID_VALUE | wrap[0] is lookahead, expected a JSON object",
+        "\"average\":\"ema\" | INVALID_VALUE | average is ema, expected a JSON object",
         "\"state\":{\"format\":\"int8\"} | INVALID_VALUE | state.format is int8, expected f32",
         "\"state\":{\"fromat\":\"f32\"} | UNKNOWN_NAME | unknown field state.fromat",
         "\"non_finite\":\"ignore\" | INVALID_VALUE | non_finite is ignore, expected one of [reject, skip, propagate]",

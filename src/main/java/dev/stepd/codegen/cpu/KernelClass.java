@@ -3,7 +3,9 @@ package dev.stepd.codegen.cpu;
 import dev.stepd.expr.Buffer;
 import dev.stepd.expr.Expr;
 import dev.stepd.expr.Order;
+import dev.stepd.expr.Scalar;
 import dev.stepd.expr.Scope;
+import dev.stepd.expr.Table;
 import dev.stepd.expr.Type;
 import dev.stepd.expr.stage.Stage;
 import java.lang.classfile.Attributes;
@@ -54,12 +56,18 @@ final class KernelClass {
     private final int lanes;
     private final int parts;
     private final boolean columnFold;
+    private final List<Table> tables;
 
     KernelClass(Stage stage, int vectorBits) {
         this.stage = stage;
         this.reads = stage.reads();
         this.nodes = stage.nodes();
-        boolean wide = stage.folds() || nodes.stream().anyMatch(this::isWideVector);
+        this.tables = nodes.stream()
+                .filter(Expr.Lookup.class::isInstance)
+                .map(node -> ((Expr.Lookup) node).table())
+                .distinct()
+                .toList();
+        boolean wide = nodes.stream().anyMatch(this::isWideVector);
         this.lanes = vectorBits / (wide ? 64 : 32);
         this.parts = Order.LANES / lanes;
         this.columnFold = stage.folds() && stage.over().equals(Scope.COLUMN);
@@ -67,7 +75,7 @@ final class KernelClass {
 
     /// A uniform f64 that is only converted needs no f64 vector: it is converted as a scalar.
     private boolean isWideVector(Expr node) {
-        if (node.type().bytes() != 8) {
+        if (node.type().bits() != 64) {
             return false;
         }
         boolean scalar = node instanceof Expr.Read(Buffer buffer) && stage.uniform(buffer);
@@ -78,6 +86,15 @@ final class KernelClass {
         return stage.outputs().stream().anyMatch(o -> o.value() == node)
                 || nodes.stream().anyMatch(user -> !(user instanceof Expr.Convert)
                         && user.operands().stream().anyMatch(operand -> operand == node));
+    }
+
+    /// What the class finds its tables in.
+    List<int[]> data() {
+        return tables.stream().map(TableCode::data).toList();
+    }
+
+    private static int shift(Type type) {
+        return Integer.numberOfTrailingZeros(type.bytes());
     }
 
     byte[] bytes() {
@@ -106,6 +123,7 @@ final class KernelClass {
     private final class Body {
         private final CodeBuilder code;
         private final VectorCode vectors;
+        private final TableCode lookups;
         /// Vectors written out one after the other.
         private final int turn;
         private final Map<Buffer, Integer> inputs = new HashMap<>();
@@ -113,17 +131,27 @@ final class KernelClass {
         private final Map<Expr, Integer> uniforms = new IdentityHashMap<>();
         private final List<int[]> accumulators = new ArrayList<>();
         private int index;
+        private int origin;
+        private int laneNumbers;
         private int nextLocal = COUNT + TypeKind.LONG.slotSize();
 
         Body(CodeBuilder code, int turn) {
             this.code = code;
             this.turn = turn;
             this.vectors = new VectorCode(code, lanes);
+            this.lookups = new TableCode(code, vectors, lanes, tables, () -> local(TypeKind.REFERENCE));
         }
 
         void emit() {
             addresses();
             uniforms();
+            lookups.prologue();
+            if (stage.readsIndex()) {
+                origin = address(reads.size() + stage.outputs().size() + 1);
+                laneNumbers = local(TypeKind.REFERENCE);
+                vectors.laneNumbers();
+                code.astore(laneNumbers);
+            }
             index = local(TypeKind.LONG);
             if (!stage.folds() || columnFold) {
                 code.lconst_0().lstore(index);
@@ -217,15 +245,16 @@ final class KernelClass {
         }
 
         private void store(int room, int shift, int output) {
-            vectors.store(Type.F64, () -> code.lload(room).lload(shift).loadConstant(3).lshl().ladd()
+            var type = type(output);
+            vectors.store(type, () -> code.lload(room).lload(shift).loadConstant(shift(type)).lshl().ladd()
                     .loadConstant((long) output * Order.LANES * Double.BYTES).ladd());
         }
 
         private void fetch(int room) {
             for (int i = 0; i < accumulators.size(); i++) {
                 for (int part = 0; part < parts; part++) {
-                    long offset = ((long) i * Order.LANES + part * lanes) * Double.BYTES;
-                    vectors.load(Type.F64, () -> code.lload(room).loadConstant(offset).ladd());
+                    long offset = (long) i * Order.LANES * Double.BYTES + (long) part * lanes * type(i).bytes();
+                    vectors.load(type(i), () -> code.lload(room).loadConstant(offset).ladd());
                     accumulators.get(i)[part] = local(TypeKind.REFERENCE);
                     code.astore(accumulators.get(i)[part]);
                 }
@@ -239,10 +268,14 @@ final class KernelClass {
                     accumulators.add(new int[parts]);
                 }
                 var identity = ((Stage.Fold) stage.outputs().get(i)).op().identity();
-                vectors.broadcast(new Expr.Const(Type.F64, Double.doubleToRawLongBits(identity)));
+                vectors.broadcast(new Expr.Const(type(i), Scalar.of(type(i), identity)));
                 accumulators.get(i)[part] = local(TypeKind.REFERENCE);
                 code.astore(accumulators.get(i)[part]);
             }
+        }
+
+        private Type type(int output) {
+            return stage.outputs().get(output).value().type();
         }
 
         /// `for (; index <= count - turn * lanes; index += step)`
@@ -287,11 +320,11 @@ final class KernelClass {
                 var op = ((Stage.Fold) stage.outputs().get(i)).op();
                 for (int half = parts / 2; half > 0; half /= 2) {
                     for (int part = 0; part < half; part++) {
-                        vectors.join(op, locals[part], locals[part + half]);
+                        vectors.join(op, type(i), locals[part], locals[part + half]);
                         code.astore(locals[part]);
                     }
                 }
-                vectors.storeJoined(op, locals[0], outputs.get(i));
+                vectors.storeJoined(op, type(i), locals[0], outputs.get(i));
             }
         }
 
@@ -310,10 +343,12 @@ final class KernelClass {
                 if (locals.containsKey(node) || isScalarOnly(node)) {
                     return;
                 }
-                if (node instanceof Expr.Read(Buffer buffer)) {
-                    vectors.load(buffer.storage(), () -> at(inputs.get(buffer), buffer.storage()));
-                } else {
-                    vectors.operation(node, operand -> code.aload(locals.get(operand)));
+                switch (node) {
+                    case Expr.Read(Buffer buffer) ->
+                        vectors.load(buffer.storage(), () -> at(inputs.get(buffer), buffer.storage()));
+                    case Expr.Index() -> vectors.count(laneNumbers, this::origin);
+                    case Expr.Lookup lookup -> lookups.lookup(lookup, locals.get(lookup.index()));
+                    case Expr _ -> vectors.operation(node, operand -> code.aload(locals.get(operand)));
                 }
                 int local = local(TypeKind.REFERENCE);
                 code.astore(local);
@@ -325,43 +360,56 @@ final class KernelClass {
             }
 
             void write(Stage.Write write, int address) {
-                var type = write.value().type();
+                var type = write.target().storage();
                 code.aload(locals.get(write.value()));
                 vectors.store(type, () -> at(address, type));
             }
 
             /// Masked, the accumulator keeps the lanes past the end.
             void accumulate(Stage.Fold fold, int accumulator) {
-                vectors.join(fold.op(), accumulator, locals.get(fold.value()));
+                var type = fold.value().type();
+                vectors.join(fold.op(), type, accumulator, locals.get(fold.value()));
                 if (masked) {
                     int joined = local(TypeKind.REFERENCE);
                     code.astore(joined).aload(accumulator).aload(joined);
-                    mask();
-                    vectors.blend(Type.F64);
+                    mask(type);
+                    vectors.blend(type);
                 }
                 code.astore(accumulator);
             }
 
             /// Column accumulators lie in memory, side by side as the columns do.
             void join(Stage.Fold fold, int address) {
-                vectors.load(Type.F64, () -> at(address, Type.F64));
+                var type = fold.value().type();
+                vectors.load(type, () -> at(address, type));
                 int accumulator = local(TypeKind.REFERENCE);
                 code.astore(accumulator);
-                vectors.join(fold.op(), accumulator, locals.get(fold.value()));
-                vectors.store(Type.F64, () -> at(address, Type.F64));
+                vectors.join(fold.op(), type, accumulator, locals.get(fold.value()));
+                vectors.store(type, () -> at(address, type));
             }
 
             /// The address of this part's first value: `base + (index + part * lanes) * bytes`.
             private void at(int base, Type type) {
-                code.lload(base).lload(index).loadConstant(type.bytes() == 8 ? 3 : 2).lshl().ladd();
+                code.lload(base).lload(index);
+                if (type == Type.I4) {
+                    code.iconst_1().lshr();
+                } else {
+                    code.loadConstant(shift(type)).lshl();
+                }
+                code.ladd();
                 if (part > 0) {
-                    code.loadConstant((long) part * lanes * type.bytes()).ladd();
+                    code.loadConstant(type.bytes((long) part * lanes)).ladd();
                 }
             }
 
+            /// Pushes the index of this part's first element in the session.
+            private void origin() {
+                code.lload(origin).lload(index).ladd().loadConstant((long) part * lanes).ladd().l2i();
+            }
+
             /// Pushes the mask of the lanes before the end.
-            private void mask() {
-                vectors.species(Type.F64);
+            private void mask(Type type) {
+                vectors.species(type);
                 code.lload(index).loadConstant((long) part * lanes).ladd().lload(COUNT);
                 vectors.indexInRange();
             }

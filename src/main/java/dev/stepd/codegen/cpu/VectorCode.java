@@ -7,6 +7,7 @@ import dev.stepd.expr.Scalar;
 import dev.stepd.expr.Type;
 import dev.stepd.expr.UnaryOp;
 import java.lang.classfile.CodeBuilder;
+import java.lang.classfile.TypeKind;
 import java.lang.constant.ClassDesc;
 import java.lang.constant.ConstantDescs;
 import java.lang.constant.MethodTypeDesc;
@@ -18,16 +19,16 @@ import java.util.function.Consumer;
 /// the compiler's limits, and one that stays a call makes objects of the vectors it gets, in the loop they come from.
 final class VectorCode {
     private static final String API = "jdk.incubator.vector.";
-    private static final ClassDesc LANES = ClassDesc.of("dev.stepd.codegen.cpu.Lanes");
-    private static final ClassDesc VECTOR = ClassDesc.of(API + "Vector");
-    private static final ClassDesc MASK = ClassDesc.of(API + "VectorMask");
-    private static final ClassDesc SPECIES = ClassDesc.of(API + "VectorSpecies");
-    private static final ClassDesc OPERATORS = ClassDesc.of(API + "VectorOperators");
+    static final ClassDesc LANES = ClassDesc.of("dev.stepd.codegen.cpu.Lanes");
+    static final ClassDesc VECTOR = ClassDesc.of(API + "Vector");
+    static final ClassDesc MASK = ClassDesc.of(API + "VectorMask");
+    static final ClassDesc SPECIES = ClassDesc.of(API + "VectorSpecies");
+    static final ClassDesc OPERATORS = ClassDesc.of(API + "VectorOperators");
     private static final ClassDesc SEGMENT = ClassDesc.of("java.lang.foreign.MemorySegment");
     private static final ClassDesc BYTE_ORDER = ClassDesc.of("java.nio.ByteOrder");
     private static final ClassDesc BINARY = OPERATORS.nested("Binary");
     private static final ClassDesc ASSOCIATIVE = OPERATORS.nested("Associative");
-    private static final ClassDesc COMPARISON = OPERATORS.nested("Comparison");
+    static final ClassDesc COMPARISON = OPERATORS.nested("Comparison");
     private static final ClassDesc CONVERSION = OPERATORS.nested("Conversion");
 
     private final CodeBuilder code;
@@ -68,27 +69,78 @@ final class VectorCode {
             }
             case Expr.Convert(Type type, Expr x) -> {
                 push.accept(x);
-                code.getstatic(OPERATORS, x.type() == Type.F32 ? "F2D" : "D2F", CONVERSION);
-                species(type);
-                code.iconst_0()
-                        .invokevirtual(VECTOR, "convertShape",
-                                MethodTypeDesc.of(VECTOR, CONVERSION, SPECIES, ConstantDescs.CD_int))
-                        .checkcast(vector(type));
+                convert(letter(x.type()) + "2" + letter(type), type);
             }
             case Expr.Bits(Expr x) -> {
                 push.accept(x);
-                var name = "reinterpretAs" + switch (node.type()) {
-                    case F32 -> "Floats";
-                    case F64 -> "Doubles";
-                    case I32 -> "Ints";
-                    case I64 -> "Longs";
-                    case BOOL -> throw new IllegalStateException("bits of a boolean");
-                };
-                code.invokevirtual(vector(x.type()), name, MethodTypeDesc.of(vector));
+                reinterpret(x.type(), node.type());
             }
-            case Expr.Const _, Expr.Hyper _, Expr.Counter _, Expr.Read _, Expr.Reduce _ ->
+            case Expr.Const _, Expr.Hyper _, Expr.Counter _, Expr.Read _, Expr.Reduce _, Expr.Ranked _, Expr.Index _,
+                    Expr.Draw _, Expr.Lookup _ ->
                 throw new IllegalStateException("no operation of a kernel: " + node);
         }
+    }
+
+    /// With a vector on the stack: its values as another type, in as many lanes.
+    private void convert(String conversion, Type type) {
+        convert(conversion, speciesName(type), type);
+    }
+
+    private void convert(String conversion, String species, Type type) {
+        code.getstatic(OPERATORS, conversion, CONVERSION).getstatic(LANES, species, SPECIES).iconst_0()
+                .invokevirtual(VECTOR, "convertShape",
+                        MethodTypeDesc.of(VECTOR, CONVERSION, SPECIES, ConstantDescs.CD_int))
+                .checkcast(vector(type));
+    }
+
+    /// As the names of conversions have it.
+    private static String letter(Type type) {
+        return switch (type) {
+            case F32 -> "F";
+            case F64 -> "D";
+            case I8 -> "B";
+            case I16 -> "S";
+            case I32 -> "I";
+            case I4, I64, BOOL -> throw new IllegalStateException("no conversion of " + type);
+        };
+    }
+
+    /// With a vector on the stack: its bits as another type.
+    void reinterpret(Type from, Type to) {
+        var name = "reinterpretAs" + switch (to) {
+            case F32 -> "Floats";
+            case F64 -> "Doubles";
+            case I32 -> "Ints";
+            case I64 -> "Longs";
+            case I4, I8, I16, BOOL -> throw new IllegalStateException("bits as " + to);
+        };
+        code.invokevirtual(vector(from), name, MethodTypeDesc.of(vector(to)));
+    }
+
+    /// With an int vector and an int on the stack: the bits both have.
+    void and() {
+        code.invokevirtual(ints(), "and", MethodTypeDesc.of(ints(), ConstantDescs.CD_int));
+    }
+
+    ClassDesc ints() {
+        return vector(Type.I32);
+    }
+
+    /// The int that `push` pushes and the whole numbers after it, one in each lane.
+    ///
+    /// @param laneNumbers a local with the [#laneNumbers]
+    void count(int laneNumbers, Runnable push) {
+        species(Type.I32);
+        push.run();
+        broadcast(Type.I32);
+        code.aload(laneNumbers).invokevirtual(ints(), "add", MethodTypeDesc.of(ints(), VECTOR));
+    }
+
+    /// The lanes' numbers.
+    void laneNumbers() {
+        species(Type.I32);
+        code.invokestatic(ints(), "zero", MethodTypeDesc.of(ints(), SPECIES));
+        code.iconst_1().invokevirtual(ints(), "addIndex", MethodTypeDesc.of(ints(), ConstantDescs.CD_int));
     }
 
     /// Masks of 32-bit and of 64-bit comparisons do not mix.
@@ -108,7 +160,7 @@ final class VectorCode {
             return;
         }
         var vector = vector(type);
-        if (node.op() == BinaryOp.SHL || node.op() == BinaryOp.SHR) {
+        if (node.op().isShift()) {
             code.getstatic(OPERATORS, node.op() == BinaryOp.SHL ? "LSHL" : "LSHR", BINARY);
             long distance = ((Expr.Const) node.b()).bits();
             if (type == Type.I32) {
@@ -119,7 +171,7 @@ final class VectorCode {
             code.invokevirtual(vector, "lanewise", MethodTypeDesc.of(vector, BINARY, primitive(type)));
             return;
         }
-        if (type == Type.I32 || type == Type.I64) {
+        if (node.op() == BinaryOp.AND || node.op() == BinaryOp.OR || node.op() == BinaryOp.XOR) {
             code.getstatic(OPERATORS, node.op().name(), ASSOCIATIVE);
             push.accept(node.b());
             code.invokevirtual(vector, "lanewise", MethodTypeDesc.of(vector, BINARY, VECTOR));
@@ -143,28 +195,28 @@ final class VectorCode {
         };
     }
 
-    /// Joins the f64 vectors in two locals; leaves the result on the stack.
+    /// Joins the vectors in two locals; leaves the result on the stack.
     ///
     /// The result is made by a method of `b`, never of `a`: where `a` is carried round a loop, the compiler knows its class
     /// only once it knows that of the result, and until then all it could emit is a call.
-    void join(ReduceOp op, int a, int b) {
-        var vector = vector(Type.F64);
+    void join(ReduceOp op, Type type, int a, int b) {
+        var vector = vector(type);
         switch (op) {
             case SUM -> code.aload(b).aload(a).invokevirtual(vector, "add", MethodTypeDesc.of(vector, VECTOR));
             case MAX -> { // b > a || isNaN(b) ? b : a
                 code.aload(b).aload(a);
-                compare("GT", b, a);
-                compare("NE", b, b);
+                compare("GT", type, b, a);
+                compare("NE", type, b, b);
                 code.invokevirtual(MASK, "or", MethodTypeDesc.of(MASK, MASK))
                         .invokevirtual(MASK, "not", MethodTypeDesc.of(MASK));
-                blend(Type.F64);
+                blend(type);
             }
         }
     }
 
-    private void compare(String comparison, int a, int b) {
+    private void compare(String comparison, Type type, int a, int b) {
         code.aload(a).getstatic(OPERATORS, comparison, COMPARISON).aload(b)
-                .invokevirtual(vector(Type.F64), "compare", MethodTypeDesc.of(MASK, COMPARISON, VECTOR));
+                .invokevirtual(vector(type), "compare", MethodTypeDesc.of(MASK, COMPARISON, VECTOR));
     }
 
     /// With a vector, another, and a mask on the stack: the other where the mask is set.
@@ -179,31 +231,43 @@ final class VectorCode {
             case F64 -> code.loadConstant(Scalar.toDouble(Type.F64, constant.bits()));
             case I32 -> code.loadConstant((int) constant.bits());
             case I64 -> code.loadConstant(constant.bits());
-            case BOOL -> throw new IllegalStateException("a boolean constant outside a select");
+            case I4, I8, I16, BOOL -> throw new IllegalStateException("a constant of " + constant.type());
         }
         broadcast(constant.type());
     }
 
-    /// Broadcasts the value at an address, converted as a scalar. It is loaded as lane of a vector, since such a load is always
-    /// inlined, while one from a segment ends in a call wherever the compiler finds it too rare to look into.
+    /// Broadcasts the value at an address, converted as a scalar.
     void broadcast(Type type, Type storage, int addressLocal) {
         species(type);
-        int two = 2;
-        code.getstatic(LANES, Lanes.speciesName(storage, two), SPECIES);
-        memory();
-        code.lload(addressLocal);
-        order();
-        code.invokestatic(vector(storage), "fromMemorySegment",
-                MethodTypeDesc.of(vector(storage), SPECIES, SEGMENT, ConstantDescs.CD_long, BYTE_ORDER));
-        code.iconst_0().invokevirtual(vector(storage), "lane", MethodTypeDesc.of(primitive(storage), ConstantDescs.CD_int));
-        if (type != storage) {
-            if (type == Type.F32) {
-                code.d2f();
-            } else {
-                code.f2d();
-            }
+        var loaded = storage.loaded();
+        if (storage.isReal()) {
+            // As the lane of a vector: such a load is always inlined, while one from a segment stays a call where it is rare.
+            code.getstatic(LANES, Lanes.speciesName(storage, 2), SPECIES);
+            memory();
+            code.lload(addressLocal);
+            order();
+            code.invokestatic(vector(storage), "fromMemorySegment",
+                    MethodTypeDesc.of(vector(storage), SPECIES, SEGMENT, ConstantDescs.CD_long, BYTE_ORDER));
+            code.iconst_0().invokevirtual(vector(storage), "lane",
+                    MethodTypeDesc.of(primitive(storage), ConstantDescs.CD_int));
+        } else {
+            code.lload(addressLocal);
+            code.invokestatic(LANES, "get" + storage, MethodTypeDesc.of(primitive(loaded), ConstantDescs.CD_long));
+        }
+        if (type != loaded) {
+            code.conversion(kind(loaded), kind(type));
         }
         broadcast(type);
+    }
+
+    private static TypeKind kind(Type type) {
+        return switch (type) {
+            case F32 -> TypeKind.FLOAT;
+            case F64 -> TypeKind.DOUBLE;
+            case I32 -> TypeKind.INT;
+            case I64 -> TypeKind.LONG;
+            case I4, I8, I16, BOOL -> throw new IllegalStateException("nothing is computed in " + type);
+        };
     }
 
     private void broadcast(Type type) {
@@ -211,18 +275,89 @@ final class VectorCode {
         code.invokestatic(vector(type), "broadcast", method);
     }
 
-    /// Loads from the address that `push` pushes.
+    /// Loads from the address that `push` pushes, integers of arrays as `I32`.
     void load(Type type, Runnable push) {
+        if (type == Type.I4) {
+            loadHalves(push);
+            return;
+        }
         species(type);
         memory();
         push.run();
         order();
         code.invokestatic(vector(type), "fromMemorySegment",
                 MethodTypeDesc.of(vector(type), SPECIES, SEGMENT, ConstantDescs.CD_long, BYTE_ORDER));
+        if (type != type.loaded()) {
+            convert("ZERO_EXTEND_" + letter(type) + "2I", Type.I32);
+        }
     }
 
-    /// With a vector on the stack: stores it at the address that `push` pushes.
+    /// With a vector on the stack: stores it at the address that `push` pushes, of integers the bits that the type keeps.
+    ///
+    /// A vector has 8 bytes at least: of one that is longer than what is to be stored, the first bytes go as an integer.
     void store(Type type, Runnable push) {
+        if (type == Type.I4) {
+            joinHalves();
+            storeBytes(Type.I8, lanes / 2, push);
+        } else if (type != type.loaded()) {
+            convert("I2" + letter(type), speciesName(type), type);
+            storeBytes(type, lanes * type.bytes(), push);
+        } else {
+            storeVector(type, push);
+        }
+    }
+
+    private void storeBytes(Type type, int bytes, Runnable push) {
+        if (bytes >= Long.BYTES) {
+            storeVector(type, push);
+            return;
+        }
+        reinterpret(type, Type.I32);
+        code.iconst_0().invokevirtual(ints(), "lane", MethodTypeDesc.of(ConstantDescs.CD_int, ConstantDescs.CD_int));
+        push.run();
+        var set = bytes == Integer.BYTES ? "setInt" : bytes == Short.BYTES ? "setShort" : "setByte";
+        code.invokestatic(LANES, set, MethodTypeDesc.of(
+                ConstantDescs.CD_void, ConstantDescs.CD_int, ConstantDescs.CD_long));
+    }
+
+    /// A byte is two values: as a `long` it holds them side by side, as two `int` do.
+    private void loadHalves(Runnable push) {
+        var longs = vector(Type.I64);
+        code.getstatic(LANES, "I8X8", SPECIES);
+        memory();
+        push.run();
+        order();
+        code.invokestatic(vector(Type.I8), "fromMemorySegment", MethodTypeDesc.of(
+                vector(Type.I8), SPECIES, SEGMENT, ConstantDescs.CD_long, BYTE_ORDER));
+        convert("ZERO_EXTEND_B2L", Lanes.speciesName(Type.I64, lanes / 2), Type.I64);
+        code.dup();
+        shift("LSHR", 4);
+        code.swap();
+        shift("LSHL", 32);
+        code.loadConstant(0xfL << 32).invokevirtual(longs, "and", MethodTypeDesc.of(longs, ConstantDescs.CD_long));
+        code.invokevirtual(longs, "or", MethodTypeDesc.of(longs, VECTOR));
+        reinterpret(Type.I64, Type.I32);
+    }
+
+    private void joinHalves() {
+        var longs = vector(Type.I64);
+        reinterpret(Type.I32, Type.I64);
+        code.dup();
+        shift("LSHL", 4);
+        code.swap();
+        shift("LSHR", 32);
+        code.loadConstant(0xfL).invokevirtual(longs, "and", MethodTypeDesc.of(longs, ConstantDescs.CD_long));
+        code.invokevirtual(longs, "or", MethodTypeDesc.of(longs, VECTOR));
+        convert("L2B", "I8X8", Type.I8);
+    }
+
+    private void shift(String direction, long distance) {
+        var longs = vector(Type.I64);
+        code.getstatic(OPERATORS, direction, BINARY).loadConstant(distance)
+                .invokevirtual(longs, "lanewise", MethodTypeDesc.of(longs, BINARY, ConstantDescs.CD_long));
+    }
+
+    private void storeVector(Type type, Runnable push) {
         memory();
         push.run();
         order();
@@ -238,27 +373,27 @@ final class VectorCode {
         code.getstatic(LANES, "LE", BYTE_ORDER);
     }
 
-    /// Joins the lanes of the f64 vector in a local, halves first, and stores the one value left.
-    void storeJoined(ReduceOp op, int vector, int address) {
+    /// Joins the lanes of the vector in a local, halves first, and stores the one value left.
+    void storeJoined(ReduceOp op, Type type, int vector, int address) {
         code.lload(address);
-        joinLanes(op, vector, 0, 1);
-        code.invokestatic(LANES, "setDouble", MethodTypeDesc.of(
-                ConstantDescs.CD_void, ConstantDescs.CD_long, ConstantDescs.CD_double));
+        joinLanes(op, type, vector, 0, 1);
+        code.invokestatic(LANES, "set" + type, MethodTypeDesc.of(
+                ConstantDescs.CD_void, ConstantDescs.CD_long, primitive(type)));
     }
 
     /// What lane `lane` holds when `left` lanes are left.
-    private void joinLanes(ReduceOp op, int vector, int lane, int left) {
+    private void joinLanes(ReduceOp op, Type type, int vector, int lane, int left) {
+        var scalar = primitive(type);
         if (left == lanes) {
-            code.aload(vector).loadConstant(lane).invokevirtual(vector(Type.F64), "lane",
-                    MethodTypeDesc.of(ConstantDescs.CD_double, ConstantDescs.CD_int));
+            code.aload(vector).loadConstant(lane).invokevirtual(vector(type), "lane",
+                    MethodTypeDesc.of(scalar, ConstantDescs.CD_int));
             return;
         }
-        joinLanes(op, vector, lane, 2 * left);
-        joinLanes(op, vector, lane + left, 2 * left);
+        joinLanes(op, type, vector, lane, 2 * left);
+        joinLanes(op, type, vector, lane + left, 2 * left);
         switch (op) {
             case SUM -> code.dadd();
-            case MAX -> code.invokestatic(LANES, "max", MethodTypeDesc.of(
-                    ConstantDescs.CD_double, ConstantDescs.CD_double, ConstantDescs.CD_double));
+            case MAX -> code.invokestatic(LANES, "max", MethodTypeDesc.of(scalar, scalar, scalar));
         }
     }
 
@@ -269,7 +404,11 @@ final class VectorCode {
     }
 
     void species(Type type) {
-        code.getstatic(LANES, Lanes.speciesName(type, lanes), SPECIES);
+        code.getstatic(LANES, speciesName(type), SPECIES);
+    }
+
+    private String speciesName(Type type) {
+        return Lanes.speciesName(type, lanes);
     }
 
     private static ClassDesc vector(Type type) {
@@ -278,6 +417,8 @@ final class VectorCode {
             case F64 -> "DoubleVector";
             case I32 -> "IntVector";
             case I64 -> "LongVector";
+            case I4, I8 -> "ByteVector";
+            case I16 -> "ShortVector";
             case BOOL -> "VectorMask";
         });
     }
@@ -288,7 +429,7 @@ final class VectorCode {
             case F64 -> ConstantDescs.CD_double;
             case I32 -> ConstantDescs.CD_int;
             case I64 -> ConstantDescs.CD_long;
-            case BOOL -> ConstantDescs.CD_boolean;
+            case I4, I8, I16, BOOL -> throw new IllegalStateException("nothing is computed in " + type);
         };
     }
 }

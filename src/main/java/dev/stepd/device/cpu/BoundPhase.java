@@ -13,11 +13,11 @@ interface BoundPhase {
     /// Cuts the phase for a choice of tensors; returns the bytes of partial results it needs.
     long cut(Spans spans);
 
-    /// @param arrays what the phase reads and writes but for gradients and deltas
+    /// @param arrays what the phase reads and writes, but for what comes with each step
     /// @param room at least [#roomBytes]
     /// @param partialResults at least what [#cut] said
     void bind(Map<Buffer, MemorySegment> arrays, MemorySegment room, MemorySegment partialResults);
 
-    /// @param gradients address of the gradients, which are also the deltas
-    void run(Crew crew, long gradients);
+    /// @param body address of what came with the step
+    void run(Crew crew, long body);
 }

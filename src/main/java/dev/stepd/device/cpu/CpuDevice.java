@@ -47,8 +47,9 @@ public final class CpuDevice implements Device {
     }
 
     @Override
-    public BoundPlan bind(Plan plan, Domain domain, Map<Buffer, MemorySegment> arrays) {
-        return new CpuPlan(plan, this::kernel, domain, arrays, crew, memory);
+    public BoundPlan bind(
+            Plan plan, Domain domain, Map<Buffer, MemorySegment> arrays, Map<Buffer, Long> inBody) {
+        return new CpuPlan(plan, this::kernel, domain, arrays, inBody, crew, memory);
     }
 
     private Kernel kernel(Stage stage) {

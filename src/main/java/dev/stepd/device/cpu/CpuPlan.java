@@ -10,6 +10,7 @@ import dev.stepd.expr.Buffer;
 import dev.stepd.expr.Expr;
 import dev.stepd.expr.ReduceOp;
 import dev.stepd.expr.Scope;
+import dev.stepd.expr.Type;
 import dev.stepd.expr.stage.Phase;
 import dev.stepd.expr.stage.Plan;
 import dev.stepd.expr.stage.Stage;
@@ -33,7 +34,8 @@ final class CpuPlan implements BoundPlan {
     private final List<BoundPhase> phases = new ArrayList<>();
     private final List<ReduceOp> identities;
     private final List<Buffer> folded;
-    private long gradientBytes;
+    private final Map<Buffer, Long> inBody;
+    private long bodyBytes;
     private @Nullable Spans spans;
     private @Nullable Region scratch;
 
@@ -42,6 +44,7 @@ final class CpuPlan implements BoundPlan {
             Function<Stage, Kernel> kernels,
             Domain domain,
             Map<Buffer, MemorySegment> given,
+            Map<Buffer, Long> inBody,
             Crew crew,
             Memory memory) {
         this.kernels = kernels;
@@ -49,6 +52,7 @@ final class CpuPlan implements BoundPlan {
         this.crew = crew;
         this.memory = memory;
         this.arrays = new HashMap<>(given);
+        this.inBody = inBody;
         try {
             for (var phase : plan.phases()) {
                 phases.add(phase.tiling().isPresent() ? tiles(phase, phase.tiling().get()) : pass(phase.passes().getFirst()));
@@ -63,7 +67,7 @@ final class CpuPlan implements BoundPlan {
     }
 
     private void own(Buffer buffer) {
-        long bytes = Math.multiplyExact(domain.count(buffer.scope()), buffer.storage().bytes());
+        long bytes = domain.bytes(buffer);
         var region = memory.allocate(bytes, "a pass's intermediate values");
         owned.add(region);
         arrays.put(buffer, region.segment());
@@ -72,7 +76,7 @@ final class CpuPlan implements BoundPlan {
     private Pass pass(Stage stage) {
         var buffers = buffers(stage);
         buffers.forEach(this::provide);
-        return new Pass(stage, kernels.apply(stage), domain, buffers, crew.size());
+        return new Pass(stage, kernels.apply(stage), domain, buffers, inBody, crew.size());
     }
 
     /// Locals exist only as far as some tensors need passes.
@@ -82,7 +86,7 @@ final class CpuPlan implements BoundPlan {
         for (var stage : tiling.stages()) {
             buffers(stage).stream().filter(buffer -> !tiling.locals().contains(buffer)).forEach(this::provide);
         }
-        return new TilePass(tiling, passes, kernels, domain, crew.size());
+        return new TilePass(tiling, passes, kernels, domain, inBody, crew.size());
     }
 
     private static List<Buffer> buffers(Stage stage) {
@@ -97,20 +101,17 @@ final class CpuPlan implements BoundPlan {
         if (ours && !arrays.containsKey(buffer)) {
             own(buffer);
         }
-        if (perStep(buffer)) {
-            gradientBytes = domain.count(buffer.scope()) * buffer.storage().bytes() + Pages.SLACK_BYTES / 2;
+        if (inBody.containsKey(buffer)) {
+            long bytes = domain.bytes(buffer);
+            bodyBytes = Math.max(bodyBytes, inBody.get(buffer) + bytes + Pages.SLACK_BYTES / 2);
         } else {
             checkSize(buffer, arrays.get(buffer));
         }
     }
 
-    private static boolean perStep(Buffer buffer) {
-        return buffer.kind() == Buffer.Kind.GRAD || buffer.kind() == Buffer.Kind.DELTA;
-    }
-
     /// The one bounds check of all a kernel's loads and stores.
     private void checkSize(Buffer buffer, @Nullable MemorySegment array) {
-        long needed = domain.count(buffer.scope()) * buffer.storage().bytes();
+        long needed = domain.bytes(buffer);
         if (array == null || array.byteSize() < needed || !array.isNative()) {
             throw new IllegalStateException(buffer + " needs " + needed + " bytes outside the heap, got " + array);
         }
@@ -129,15 +130,15 @@ final class CpuPlan implements BoundPlan {
     }
 
     @Override
-    public void run(Spans now, MemorySegment gradients) {
-        if (gradients.byteSize() < gradientBytes || !gradients.isNative()) {
-            throw new IllegalStateException("gradients need " + gradientBytes + " bytes outside the heap: " + gradients);
+    public void run(Spans now, MemorySegment body) {
+        if (body.byteSize() < bodyBytes || !body.isNative()) {
+            throw new IllegalStateException("the body needs " + bodyBytes + " bytes outside the heap: " + body);
         }
         if (spans != now) {
             cut(now);
         }
         for (var phase : phases) {
-            phase.run(crew, gradients.address());
+            phase.run(crew, body.address());
         }
     }
 
@@ -154,7 +155,7 @@ final class CpuPlan implements BoundPlan {
         }
         extents(now);
         for (int i = 0; i < folded.size(); i++) {
-            fillAbsent(now, arrays.get(folded.get(i)), identities.get(i).identity());
+            fillAbsent(now, folded.get(i), identities.get(i).identity());
         }
         spans = now;
     }
@@ -171,9 +172,12 @@ final class CpuPlan implements BoundPlan {
         return scratch.segment();
     }
 
-    private void fillAbsent(Spans now, MemorySegment values, double identity) {
+    private void fillAbsent(Spans now, Buffer buffer, double identity) {
+        var values = arrays.get(buffer);
         for (int tensor = 0; tensor < domain.tensors().size(); tensor++) {
-            if (!now.contains(tensor)) {
+            if (!now.contains(tensor) && buffer.storage() == Type.F32) {
+                values.setAtIndex(ValueLayout.JAVA_FLOAT, tensor, (float) identity);
+            } else if (!now.contains(tensor)) {
                 values.setAtIndex(ValueLayout.JAVA_DOUBLE, tensor, identity);
             }
         }

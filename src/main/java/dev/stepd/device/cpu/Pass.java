@@ -7,6 +7,7 @@ import dev.stepd.expr.Buffer;
 import dev.stepd.expr.Order;
 import dev.stepd.expr.ReduceOp;
 import dev.stepd.expr.Scope;
+import dev.stepd.expr.Type;
 import dev.stepd.expr.stage.Stage;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -26,9 +27,13 @@ final class Pass extends Crew.Work implements BoundPhase {
     private final List<Buffer> buffers;
     private final List<ReduceOp> ops = new ArrayList<>();
     private final boolean columns;
+    private final boolean indexed;
     private final long[] bases;
-    private final long[] bytes;
-    /// By buffer: the first index of each tensor, or nothing for what is shared by tensors.
+    /// By buffer: where it begins in the body, or -1.
+    private final long[] inBody;
+    private final Type[] types;
+    /// By buffer: the first index of each tensor (its first byte, where values share bytes), or nothing for what is shared by
+    /// tensors.
     private final long[][] starts;
     private final boolean[] uniform;
     private final long[][] addresses;
@@ -39,25 +44,33 @@ final class Pass extends Crew.Work implements BoundPhase {
     private long partials;
     private long partialsEach;
 
-    Pass(Stage stage, Kernel kernel, Domain domain, List<Buffer> buffers, int workers) {
+    Pass(
+            Stage stage,
+            Kernel kernel,
+            Domain domain,
+            List<Buffer> buffers,
+            Map<Buffer, Long> inBody,
+            int workers) {
         this.stage = stage;
         this.kernel = kernel;
         this.domain = domain;
         this.buffers = List.copyOf(buffers);
+        this.indexed = stage.readsIndex();
         this.columns = stage.folds() && stage.over().equals(Scope.COLUMN);
         this.bases = new long[buffers.size()];
-        this.bytes = new long[buffers.size()];
+        this.inBody = buffers.stream().mapToLong(buffer -> inBody.getOrDefault(buffer, -1L)).toArray();
+        this.types = new Type[buffers.size()];
         this.starts = new long[buffers.size()][];
         this.uniform = new boolean[buffers.size()];
-        this.addresses = new long[workers][buffers.size() + 1];
-        this.tailAddresses = new long[workers][buffers.size()];
-        for (int i = 0; i < bytes.length; i++) {
+        this.addresses = new long[workers][buffers.size() + 2];
+        this.tailAddresses = new long[workers][buffers.size() + 2];
+        for (int i = 0; i < types.length; i++) {
             var scope = buffers.get(i).scope();
-            bytes[i] = buffers.get(i).storage().bytes();
+            types[i] = buffers.get(i).storage();
             uniform[i] = stage.uniform(buffers.get(i));
             starts[i] = scope.coarserThan(Scope.TENSOR) || scope.equals(Scope.TENSOR)
                     ? new long[0]
-                    : domain.starts(scope);
+                    : packed(i) ? domain.byteStarts(buffers.get(i)) : domain.starts(scope);
         }
         for (var output : stage.outputs()) {
             if (output instanceof Stage.Fold fold) {
@@ -96,11 +109,10 @@ final class Pass extends Crew.Work implements BoundPhase {
     }
 
     @Override
-    public void run(Crew crew, long gradients) {
+    public void run(Crew crew, long body) {
         for (int i = 0; i < bases.length; i++) {
-            var kind = buffers.get(i).kind();
-            if (kind == Buffer.Kind.GRAD || kind == Buffer.Kind.DELTA) {
-                bases[i] = gradients;
+            if (inBody[i] >= 0) {
+                bases[i] = body + inBody[i];
             }
         }
         crew.run(this, list.length);
@@ -116,8 +128,9 @@ final class Pass extends Crew.Work implements BoundPhase {
         var at = addresses[worker];
         int reads = buffers.size() - ops.size();
         for (int i = 0; i < reads; i++) {
-            at[i] = bases[i] + index(i, piece, 0) * bytes[i];
+            at[i] = bases[i] + offset(i, piece, 0);
         }
+        origin(piece, 0, at);
         if (!stage.folds()) {
             write(piece.count(), at, worker);
         } else if (columns) {
@@ -145,12 +158,34 @@ final class Pass extends Crew.Work implements BoundPhase {
             if (uniform[i]) {
                 there[i] = at[i];
             } else {
-                MemorySegment.copy(ALL, at[i] + first * bytes[i], ALL, there[i], count * bytes[i]);
+                MemorySegment.copy(ALL, at[i] + types[i].bytes(first), ALL, there[i], types[i].bytes(count));
             }
         }
+        there[buffers.size() + 1] = at[buffers.size() + 1] + first;
         kernel.run(there, Order.LANES);
-        for (int i = inputs; i < there.length; i++) {
-            MemorySegment.copy(ALL, there[i], ALL, at[i] + first * bytes[i], count * bytes[i]);
+        for (int i = inputs; i < buffers.size(); i++) {
+            if (packed(i) && count % 2 == 1) {
+                Partials.pad(there[i] + count / 2);
+            }
+            MemorySegment.copy(ALL, there[i], ALL, at[i] + types[i].bytes(first), types[i].bytes(count));
+        }
+    }
+
+    private boolean packed(int buffer) {
+        return types[buffer] == Type.I4;
+    }
+
+    /// Where the value of a buffer lies that belongs to the `done`-th index of a piece.
+    private long offset(int buffer, Pieces.Piece piece, long done) {
+        return packed(buffer)
+                ? starts[buffer][piece.tensor()] + types[buffer].bytes(piece.within() + done)
+                : index(buffer, piece, done) * types[buffer].bytes();
+    }
+
+    /// Tells a kernel which element of the session the `done`-th of a piece is.
+    private void origin(Pieces.Piece piece, long done, long[] at) {
+        if (indexed) {
+            at[buffers.size() + 1] = domain.tensors().get(piece.tensor()).origin() + piece.within() + done;
         }
     }
 
@@ -169,7 +204,10 @@ final class Pass extends Crew.Work implements BoundPhase {
             case GROUP -> tensor.group();
             case TENSOR -> piece.tensor();
             case ROW -> starts[buffer][piece.tensor()] + within / columns;
-            case COLUMN -> starts[buffer][piece.tensor()] + within % columns;
+            case COLUMN -> {
+                long slab = within / Math.max(1, tensor.rows() * columns);
+                yield starts[buffer][piece.tensor()] + slab * columns + within % columns;
+            }
             case BLOCK -> starts[buffer][piece.tensor()] + within / scope.size();
             case ELEMENT -> throw new IllegalStateException("elements in a pass over " + stage.scope());
         };
@@ -178,18 +216,19 @@ final class Pass extends Crew.Work implements BoundPhase {
     private void chunks(Pieces.Piece piece, long[] at, int reads) {
         for (int i = 0; i < ops.size(); i++) {
             long base = piece.partial() ? partials + i * partialsEach : bases[reads + i];
-            at[reads + i] = base + piece.result() * Double.BYTES;
+            at[reads + i] = base + piece.result() * types[reads + i].bytes();
         }
         for (long done = 0; done == 0 || done < piece.count(); done += Order.CHUNK) {
             kernel.run(at, Math.min(Order.CHUNK, piece.count() - done));
             for (int i = 0; i < reads; i++) {
                 if (!uniform[i]) {
-                    at[i] += Order.CHUNK * bytes[i];
+                    at[i] += types[i].bytes(Order.CHUNK);
                 }
             }
             for (int i = 0; i < ops.size(); i++) {
-                at[reads + i] += Double.BYTES;
+                at[reads + i] += types[reads + i].bytes();
             }
+            at[buffers.size() + 1] += Order.CHUNK;
         }
     }
 
@@ -197,15 +236,17 @@ final class Pass extends Crew.Work implements BoundPhase {
     private void rows(Pieces.Piece piece, long[] at, int reads) {
         long width = domain.tensors().get(piece.tensor()).columns();
         for (int i = 0; i < ops.size(); i++) {
-            at[reads + i] = partials + i * partialsEach + piece.result() * Double.BYTES;
+            long bytes = types[reads + i].bytes();
+            at[reads + i] = partials + i * partialsEach + piece.result() * bytes;
             for (long column = 0; column < width; column++) {
-                ALL.set(ValueLayout.JAVA_DOUBLE, at[reads + i] + column * Double.BYTES, ops.get(i).identity());
+                Partials.set(types[reads + i], at[reads + i] + column * bytes, ops.get(i).identity());
             }
         }
         for (long done = 0; done < piece.count(); done += width) {
             for (int i = 0; i < reads; i++) {
-                at[i] = bases[i] + index(i, piece, done) * bytes[i];
+                at[i] = bases[i] + offset(i, piece, done);
             }
+            origin(piece, done, at);
             kernel.run(at, Math.ceilDiv(width, Order.LANES) * Order.LANES);
         }
     }
@@ -214,26 +255,14 @@ final class Pass extends Crew.Work implements BoundPhase {
     private void join(Pieces.Join join) {
         int reads = buffers.size() - ops.size();
         for (int i = 0; i < ops.size(); i++) {
+            int output = reads + i;
+            long bytes = types[output].bytes();
             for (long value = 0; value < join.width(); value++) {
-                long from = partials + i * partialsEach + (join.from() + value) * Double.BYTES;
-                double joined = joinPairwise(ops.get(i), from, join.stride() * Double.BYTES, join.count());
-                ALL.set(ValueLayout.JAVA_DOUBLE, bases[reads + i] + (join.target() + value) * Double.BYTES, joined);
+                long from = partials + i * partialsEach + (join.from() + value) * bytes;
+                double joined =
+                        Partials.joinPairwise(ops.get(i), types[output], from, join.stride() * bytes, join.count());
+                Partials.set(types[output], bases[output] + (join.target() + value) * bytes, joined);
             }
         }
-    }
-
-    static double joinPairwise(ReduceOp op, long from, long stride, long count) {
-        for (long left = count; left > 1; left = (left + 1) / 2) {
-            for (long i = 0; i < left / 2; i++) {
-                double a = ALL.get(ValueLayout.JAVA_DOUBLE, from + 2 * i * stride);
-                double b = ALL.get(ValueLayout.JAVA_DOUBLE, from + (2 * i + 1) * stride);
-                ALL.set(ValueLayout.JAVA_DOUBLE, from + i * stride, op.join(a, b));
-            }
-            if (left % 2 == 1) {
-                double last = ALL.get(ValueLayout.JAVA_DOUBLE, from + (left - 1) * stride);
-                ALL.set(ValueLayout.JAVA_DOUBLE, from + left / 2 * stride, last);
-            }
-        }
-        return ALL.get(ValueLayout.JAVA_DOUBLE, from);
     }
 }

@@ -52,12 +52,16 @@ record Pieces(List<Piece> pieces, List<Join> joins) {
         private final long[] starts;
         private final List<Piece> pieces = new ArrayList<>();
         private final List<Join> joins = new ArrayList<>();
+        private final boolean indexed;
+        private final boolean packed;
         private long partial;
 
         Cutter(Stage stage, Domain domain, int workers) {
             this.stage = stage;
             this.domain = domain;
             this.workers = workers;
+            this.indexed = stage.readsIndex();
+            this.packed = stage.packs();
             this.starts = switch (stage.scope().kind()) {
                 case SESSION, GROUP -> new long[0];
                 case TENSOR, ROW, COLUMN, BLOCK, ELEMENT -> domain.starts(stage.scope());
@@ -103,8 +107,7 @@ record Pieces(List<Piece> pieces, List<Join> joins) {
         private void span(Spans.Span span) {
             var runs = stage.runs();
             switch (runs.kind()) {
-                case SESSION, GROUP ->
-                    run(starts[span.from()], starts[span.to()] - starts[span.from()], span.from(), 0, 0);
+                case SESSION, GROUP -> neighbours(span);
                 case TENSOR, ROW, BLOCK, ELEMENT -> {
                     for (int tensor = span.from(); tensor < span.to(); tensor++) {
                         tensor(tensor, runs);
@@ -112,6 +115,25 @@ record Pieces(List<Piece> pieces, List<Join> joins) {
                 }
                 case COLUMN -> throw new IllegalStateException("no runs of a " + runs + ": " + stage);
             }
+        }
+
+        /// All of a span, but where the pass asks for indexes only as far as they go on, and where it packs values as long as
+        /// tensors end with a byte.
+        private void neighbours(Spans.Span span) {
+            for (int from = span.from(); from < span.to(); ) {
+                int to = from + 1;
+                while (to < span.to() && goesOn(to)) {
+                    to++;
+                }
+                run(starts[from], starts[to] - starts[from], from, 0, 0);
+                from = to;
+            }
+        }
+
+        private boolean goesOn(int tensor) {
+            var before = domain.tensors().get(tensor - 1);
+            boolean follows = before.origin() + before.elements() == domain.tensors().get(tensor).origin();
+            return (follows || !indexed) && (before.elements() % 2 == 0 || !packed);
         }
 
         private void tensor(int tensor, Scope runs) {
@@ -161,14 +183,18 @@ record Pieces(List<Piece> pieces, List<Join> joins) {
             long width = shape.columns();
             long stride = Math.ceilDiv(width, Order.LANES) * Order.LANES; // kernels join whole turns
             long chunks = Math.max(1, Math.ceilDiv(shape.rows(), Order.COLUMN_CHUNK));
-            for (long chunk = 0; chunk < chunks; chunk++) {
-                long start = chunk * Order.COLUMN_CHUNK * width;
-                long count = Math.min(Order.COLUMN_CHUNK * width, shape.elements() - start);
-                pieces.add(new Piece(
-                        starts[tensor] + start, count, tensor, start, partial + chunk * stride, true));
+            for (long slab = 0; slab < shape.slabs(); slab++) {
+                long end = (slab + 1) * shape.rows() * width;
+                for (long chunk = 0; chunk < chunks; chunk++) {
+                    long start = end - shape.rows() * width + chunk * Order.COLUMN_CHUNK * width;
+                    long count = Math.min(Order.COLUMN_CHUNK * width, end - start);
+                    pieces.add(new Piece(
+                            starts[tensor] + start, count, tensor, start, partial + chunk * stride, true));
+                }
+                joins.add(new Join(
+                        partial, chunks, stride, width, domain.starts(Scope.COLUMN)[tensor] + slab * width));
+                partial += chunks * stride;
             }
-            joins.add(new Join(partial, chunks, stride, width, domain.starts(Scope.COLUMN)[tensor]));
-            partial += chunks * stride;
         }
 
         /// One run, in pieces of whole chunks.

@@ -2,7 +2,9 @@ package dev.stepd.device.cpu;
 
 import dev.stepd.device.Domain;
 import dev.stepd.expr.Buffer;
+import dev.stepd.expr.Order;
 import dev.stepd.expr.Scope;
+import dev.stepd.expr.Type;
 import dev.stepd.expr.stage.Stage;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -19,9 +21,11 @@ final class TileAddresses {
     private final Scope unit;
     private final List<Buffer> buffers;
     private final TileMemory memory;
-    private final long[] bytes;
-    /// By buffer: the first index of each tensor, or nothing for what is shared by tensors.
+    private final Type[] types;
+    /// By buffer: where each tensor's values begin, in bytes, or nothing for what is shared by tensors.
     private final long[][] starts;
+    private final long[] inBody;
+    private final boolean indexed;
     private final boolean[] local;
     private final boolean[] ofElements;
     private final boolean[] ofColumns;
@@ -34,32 +38,41 @@ final class TileAddresses {
     private final long[][] addresses;
     private final long[][] steps;
 
-    TileAddresses(Stage stage, TileRuns runs, Domain domain, Scope unit, TileMemory memory, int workers) {
+    TileAddresses(
+            Stage stage,
+            TileRuns runs,
+            Domain domain,
+            Scope unit,
+            TileMemory memory,
+            Map<Buffer, Long> inBody,
+            int workers) {
         this.domain = domain;
         this.unit = unit;
         this.memory = memory;
         this.buffers = buffers(stage);
         int count = buffers.size();
-        this.bytes = new long[count];
+        this.types = new Type[count];
         this.starts = new long[count][];
+        this.inBody = buffers.stream().mapToLong(buffer -> inBody.getOrDefault(buffer, -1L)).toArray();
+        this.indexed = stage.readsIndex();
         this.local = new boolean[count];
         this.ofElements = new boolean[count];
         this.ofColumns = new boolean[count];
         this.ofRuns = new boolean[count];
         this.bases = new long[count];
         this.memories = new long[workers];
-        this.addresses = new long[workers][count + 1 + APART];
-        this.steps = new long[workers][count + APART];
+        this.addresses = new long[workers][count + 2 + APART];
+        this.steps = new long[workers][count + 2 + APART];
         var crossing = new ArrayList<Integer>();
         for (int i = 0; i < count; i++) {
             var scope = buffers.get(i).scope();
-            bytes[i] = buffers.get(i).storage().bytes();
+            types[i] = buffers.get(i).storage();
             local[i] = memory.isLocal(buffers.get(i));
             ofElements[i] = scope.isElement();
             ofColumns[i] = scope.equals(Scope.COLUMN);
             ofRuns[i] = runs.areOf(scope);
             boolean finer = Scope.TENSOR.coarserThan(scope);
-            starts[i] = finer ? domain.starts(scope) : new long[0];
+            starts[i] = finer ? domain.byteStarts(buffers.get(i)) : new long[0];
             if (stage.scope().isElement() && finer && !scope.isElement() && runs.cross(scope)) {
                 crossing.add(i);
             }
@@ -84,11 +97,10 @@ final class TileAddresses {
         }
     }
 
-    void gradients(long address) {
+    void body(long address) {
         for (int i = 0; i < bases.length; i++) {
-            var kind = buffers.get(i).kind();
-            if (kind == Buffer.Kind.GRAD || kind == Buffer.Kind.DELTA) {
-                bases[i] = address;
+            if (inBody[i] >= 0) {
+                bases[i] = address + inBody[i];
             }
         }
     }
@@ -97,8 +109,8 @@ final class TileAddresses {
         return local[buffer];
     }
 
-    long bytes(int buffer) {
-        return bytes[buffer];
+    Type type(int buffer) {
+        return types[buffer];
     }
 
     /// Address of the scratch memory of a worker.
@@ -118,18 +130,23 @@ final class TileAddresses {
         var at = addresses[tile.worker];
         var step = steps[tile.worker];
         for (int i = 0; i < bases.length; i++) {
-            at[i] = local[i] ? memories[tile.worker] + bases[i] : bases[i] + index(i, tile) * bytes[i];
-            step[i] = ofElements[i] ? length * bytes[i] : ofRuns[i] ? bytes[i] : 0;
+            at[i] = local[i] ? memories[tile.worker] + bases[i] : bases[i] + offset(i, tile);
+            step[i] = ofElements[i] ? types[i].bytes(length) : ofRuns[i] ? types[i].bytes() : 0;
         }
         at[bases.length] = scratch(tile.worker);
+        if (indexed) {
+            at[bases.length + 1] = domain.tensors().get(tile.tensor).origin() + tile.first;
+            step[bases.length + 1] = length;
+        }
     }
 
-    private long index(int buffer, Tile tile) {
+    private long offset(int buffer, Tile tile) {
         return switch (buffers.get(buffer).scope().kind()) {
             case SESSION -> 0;
-            case GROUP -> domain.tensors().get(tile.tensor).group();
-            case TENSOR -> tile.tensor;
-            case ROW, COLUMN, BLOCK, ELEMENT -> starts[buffer][tile.tensor] + within(buffer, tile, 0);
+            case GROUP -> types[buffer].bytes() * domain.tensors().get(tile.tensor).group();
+            case TENSOR -> types[buffer].bytes() * tile.tensor;
+            case ROW, COLUMN, BLOCK, ELEMENT ->
+                starts[buffer][tile.tensor] + types[buffer].bytes(within(buffer, tile, 0));
         };
     }
 
@@ -141,7 +158,11 @@ final class TileAddresses {
             case ELEMENT -> element;
             case BLOCK -> element / scope.size();
             case ROW -> unit.equals(Scope.ROW) && done == 0 ? tile.firstRow : element / columns(tile);
-            case COLUMN -> element % columns(tile);
+            case COLUMN -> {
+                long columns = columns(tile);
+                long slab = element / Math.max(1, domain.tensors().get(tile.tensor).rows() * columns);
+                yield slab * columns + element % columns;
+            }
             case SESSION, GROUP, TENSOR -> throw new IllegalStateException(scope + " within a tensor");
         };
     }
@@ -157,22 +178,27 @@ final class TileAddresses {
         for (int i = 0; i < bases.length; i++) {
             at[i] += step[i];
         }
+        at[bases.length + 1] += step[bases.length + 1];
     }
 
     /// Goes on to a run whose other arrays [#lookUp] finds.
     void advanceElements(int worker, long count) {
         var at = addresses[worker];
         for (int i = 0; i < bases.length; i++) {
-            at[i] += ofElements[i] ? count * bytes[i] : 0;
+            at[i] += ofElements[i] ? types[i].bytes(count) : 0;
         }
+        at[bases.length + 1] += count;
     }
 
     /// Goes on within a run, along which columns change too.
-    void advanceWithin(int worker, long count) {
+    ///
+    /// @param chunks whole ones, of a fold
+    void advanceChunks(int worker, long chunks) {
         var at = addresses[worker];
         for (int i = 0; i < bases.length; i++) {
-            at[i] += ofElements[i] || ofColumns[i] ? count * bytes[i] : 0;
+            at[i] += ofElements[i] || ofColumns[i] ? chunks * types[i].bytes(Order.CHUNK) : 0;
         }
+        at[bases.length + 1] += chunks * Order.CHUNK;
     }
 
     boolean crosses() {
@@ -183,7 +209,7 @@ final class TileAddresses {
     void lookUp(Tile tile, long before, long done) {
         var at = addresses[tile.worker];
         for (int i : crossing) {
-            at[i] += (within(i, tile, done) - within(i, tile, before)) * bytes[i];
+            at[i] += (within(i, tile, done) - within(i, tile, before)) * types[i].bytes();
         }
     }
 }

@@ -49,7 +49,7 @@ final class TileMemory {
 
     /// Bytes of a tile's values of an array, and of as many as a kernel writes past them.
     long arrayBytes(Buffer buffer) {
-        return aligned((values(buffer.scope()) + Order.LANES) * buffer.storage().bytes()) + STAGGER_BYTES;
+        return aligned(buffer.storage().bytes(values(buffer.scope()) + Order.LANES)) + STAGGER_BYTES;
     }
 
     /// Bytes of the partial results of one fold: chunks of a run that is no longer than a tile.

@@ -34,7 +34,13 @@ final class TilePass extends Crew.Work implements BoundPhase {
     private boolean someByPass;
 
     /// @param passes the same stages for the tensors that are left to them
-    TilePass(Phase.Tiling tiling, List<Pass> passes, Function<Stage, Kernel> kernels, Domain domain, int workers) {
+    TilePass(
+            Phase.Tiling tiling,
+            List<Pass> passes,
+            Function<Stage, Kernel> kernels,
+            Domain domain,
+            Map<Buffer, Long> inBody,
+            int workers) {
         this.domain = domain;
         this.unit = tiling.unit();
         this.passes = List.copyOf(passes);
@@ -56,7 +62,7 @@ final class TilePass extends Crew.Work implements BoundPhase {
         this.stages = tiling.stages().stream()
                 .map(stage -> {
                     var runs = new TileRuns(stage, domain, unit);
-                    var addresses = new TileAddresses(stage, runs, domain, unit, memory, workers);
+                    var addresses = new TileAddresses(stage, runs, domain, unit, memory, inBody, workers);
                     return new TileStage(stage, kernels.apply(stage), runs, addresses, memory, workers);
                 })
                 .toArray(TileStage[]::new);
@@ -132,14 +138,14 @@ final class TilePass extends Crew.Work implements BoundPhase {
     }
 
     @Override
-    public void run(Crew crew, long gradients) {
+    public void run(Crew crew, long body) {
         for (var stage : stages) {
-            stage.addresses().gradients(gradients);
+            stage.addresses().body(body);
         }
         crew.run(this, stretches.length);
         if (someByPass) {
             for (int i = 0; i < passes.size(); i++) {
-                passes.get(i).run(crew, gradients);
+                passes.get(i).run(crew, body);
             }
         }
     }

@@ -50,7 +50,9 @@ final class TileRuns {
 
     /// Whether an array that is coarser than the stage, but finer than a tensor, has to be looked up for each run.
     boolean cross(Scope scope) {
-        return !each.equals(scope) && !(scope.equals(Scope.COLUMN) && each.equals(Scope.ROW));
+        boolean sameColumns = scope.equals(Scope.COLUMN) && each.equals(Scope.ROW)
+                && domain.tensors().stream().allMatch(tensor -> tensor.slabs() <= 1);
+        return !each.equals(scope) && !sameColumns;
     }
 
     /// Indexes of the stage's scope in a tile.

@@ -3,9 +3,9 @@ package dev.stepd.device.cpu;
 import dev.stepd.codegen.cpu.Kernel;
 import dev.stepd.expr.Order;
 import dev.stepd.expr.ReduceOp;
+import dev.stepd.expr.Type;
 import dev.stepd.expr.stage.Stage;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 
 /// One stage of a [TilePass]: runs its kernel over each run of a tile.
 ///
@@ -112,8 +112,12 @@ final class TileStage {
         long scratch = addresses.scratch(tile.worker);
         for (int i = 0; i < waiting.length; i++) {
             if (!addresses.isLocal(reads + i)) {
-                long bytes = runs.indexes(tile) * addresses.bytes(reads + i);
-                MemorySegment.copy(ALL, scratch + waiting[i], ALL, places[tile.worker][i], bytes);
+                var type = addresses.type(reads + i);
+                long count = runs.indexes(tile);
+                if (type == Type.I4 && count % 2 == 1) {
+                    Partials.pad(scratch + waiting[i] + count / 2);
+                }
+                MemorySegment.copy(ALL, scratch + waiting[i], ALL, places[tile.worker][i], type.bytes(count));
             }
         }
     }
@@ -147,17 +151,18 @@ final class TileStage {
         }
         for (long done = 0; done < count; done += Order.CHUNK) {
             kernel.run(at, Math.min(Order.CHUNK, count - done));
-            addresses.advanceWithin(tile.worker, Order.CHUNK);
+            addresses.advanceChunks(tile.worker, 1);
             for (int i = 0; i < ops.length; i++) {
-                at[reads + i] += Double.BYTES;
+                at[reads + i] += addresses.type(reads + i).bytes();
             }
         }
         long chunks = Order.chunks(count);
-        addresses.advanceWithin(tile.worker, -chunks * Order.CHUNK);
+        addresses.advanceChunks(tile.worker, -chunks);
         for (int i = 0; i < ops.length; i++) {
-            double joined = Pass.joinPairwise(ops[i], scratch + waiting[i], Double.BYTES, chunks);
+            var type = addresses.type(reads + i);
             at[reads + i] = targets[i];
-            ALL.set(ValueLayout.JAVA_DOUBLE, targets[i], joined);
+            Partials.set(type, targets[i],
+                    Partials.joinPairwise(ops[i], type, scratch + waiting[i], type.bytes(), chunks));
         }
     }
 }

@@ -6,13 +6,16 @@ import static dev.stepd.expr.Expr.select;
 
 import dev.stepd.expr.BinaryOp;
 import dev.stepd.expr.CompareOp;
+import dev.stepd.expr.Draws;
 import dev.stepd.expr.Expr;
 import dev.stepd.expr.Program;
+import dev.stepd.expr.Scope;
 import dev.stepd.expr.Type;
 import dev.stepd.expr.UnaryOp;
 
-/// `exp(x) -> range reduction and a polynomial`, likewise log, tanh and pow, and `min`, `max`, `sign` as selects, so that no
-/// device's library decides a last digit. What the host computes stays: it has one library everywhere, `StrictMath`.
+/// `exp(x) -> range reduction and a polynomial`, likewise log, tanh and pow, `min`, `max`, `sign` as selects, ranking as
+/// counting, so that no device's library decides a last digit, and random draws as the arithmetic they are. What the host
+/// computes stays: it has one library everywhere, `StrictMath`.
 ///
 /// `max(a, b) -> select(a < b, b, a)` would lose a NaN in `b`; here NaN wins on either side.
 public final class ExpandFunctions implements Rewrite {
@@ -34,10 +37,12 @@ public final class ExpandFunctions implements Rewrite {
                 case MIN -> either(compare(CompareOp.LE, a, b), a, b);
                 case MAX -> either(compare(CompareOp.LE, b, a), a, b);
                 case POW -> pow(a, b);
-                case ADD, SUB, MUL, DIV, MOD, AND, OR, SHL, SHR -> node;
+                case ADD, SUB, MUL, DIV, MOD, MIX, AND, OR, XOR, SHL, SHR -> node;
             };
-            case Expr.Const _, Expr.Hyper _, Expr.Counter _, Expr.Read _, Expr.Fma _ -> node;
-            case Expr.Compare _, Expr.Select _, Expr.Convert _, Expr.Bits _, Expr.Reduce _ -> node;
+            case Expr.Ranked ranked -> Ranking.expand(ranked);
+            case Expr.Draw(String stream) -> draw(stream);
+            case Expr.Const _, Expr.Hyper _, Expr.Counter _, Expr.Index _, Expr.Read _, Expr.Fma _ -> node;
+            case Expr.Compare _, Expr.Select _, Expr.Convert _, Expr.Bits _, Expr.Lookup _, Expr.Reduce _ -> node;
         };
     }
 
@@ -45,6 +50,23 @@ public final class ExpandFunctions implements Rewrite {
     /// NaN in either, so the first's own is asked for.
     private static Expr either(Expr wins, Expr first, Expr second) {
         return select(wins, first, select(compare(CompareOp.EQ, first, first), second, first));
+    }
+
+    /// [Draws#draw], the keys on the host.
+    private static Expr draw(String stream) {
+        var seed = new Expr.Hyper(Draws.SEED, Scope.SESSION);
+        var name = constant(Draws.name(stream));
+        var a = new Expr.Binary(BinaryOp.MIX, new Expr.Binary(BinaryOp.MIX, seed, name), new Expr.Counter());
+        var b = new Expr.Binary(BinaryOp.MIX, new Expr.Binary(BinaryOp.MIX, name, seed), new Expr.Counter());
+        var start = new Expr.Binary(BinaryOp.XOR, new Expr.Index(), a.as(Type.I32));
+        var x = mix(Draws.FIRST, start).plus(b.as(Type.I32));
+        return mix(Draws.LAST, mix(Draws.THIRD, mix(Draws.SECOND, x)));
+    }
+
+    private static Expr mix(Draws.Round round, Expr x) {
+        var shifted = new Expr.Binary(BinaryOp.SHR, x, Expr.integer(round.shift()));
+        var folded = new Expr.Binary(BinaryOp.XOR, x, shifted);
+        return round.factor() == 1 ? folded : folded.times(Expr.integer(round.factor()));
     }
 
     private static Expr sign(Expr x) {

@@ -5,6 +5,7 @@ import dev.stepd.expr.Expr;
 import dev.stepd.expr.Expr.Const;
 import dev.stepd.expr.Program;
 import dev.stepd.expr.Scalar;
+import dev.stepd.expr.Table;
 import dev.stepd.expr.Type;
 
 /// `op(constants) -> constant`, `select(constant, a, b) -> a or b`, `true & c -> c`, `true | c -> true` and so on: no
@@ -32,9 +33,10 @@ public final class FoldConstants implements Rewrite {
             case Expr.Select(Const condition, Expr then, Expr otherwise) -> condition.bits() != 0 ? then : otherwise;
             case Expr.Convert(Type type, Const x) -> new Const(type, Scalar.convert(x.type(), type, x.bits()));
             case Expr.Bits(Const x) -> new Const(x.type().twin(), Scalar.twin(x.type(), x.bits()));
-            case Expr.Const _, Expr.Hyper _, Expr.Counter _, Expr.Read _, Expr.Reduce _ -> node;
+            case Expr.Lookup(Table table, Const x) -> new Const(table.type(), table.at((int) x.bits()));
+            case Expr.Const _, Expr.Hyper _, Expr.Counter _, Expr.Index _, Expr.Draw _, Expr.Read _ -> node;
             case Expr.Unary _, Expr.Binary _, Expr.Fma _, Expr.Compare _, Expr.Select _ -> node;
-            case Expr.Convert _, Expr.Bits _ -> node;
+            case Expr.Convert _, Expr.Bits _, Expr.Ranked _, Expr.Lookup _, Expr.Reduce _ -> node;
         };
     }
 

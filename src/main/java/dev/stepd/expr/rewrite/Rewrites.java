@@ -4,7 +4,7 @@ import dev.stepd.expr.Legality;
 import dev.stepd.expr.Program;
 import java.util.List;
 
-/// The rewrites between a rule's program and its stages, in order.
+/// The rewrites between a program and its stages, in order.
 public final class Rewrites {
     /// Functions are expanded before values are shared, so that what two expansions have in common is computed once;
     /// folding runs last as well, for constants that expansion brought together.
@@ -17,9 +17,9 @@ public final class Rewrites {
 
     private Rewrites() {}
 
-    /// A rule's program made ready for staging.
+    /// A program made ready for staging: a rule's, or what formats of slots made of it.
     public static Program expand(Program program) {
-        Legality.RULE.check(program);
+        Legality.STORED.check(program);
         for (var rewrite : ORDER) {
             program = rewrite.apply(program);
         }

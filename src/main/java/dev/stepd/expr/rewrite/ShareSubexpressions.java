@@ -30,7 +30,7 @@ public final class ShareSubexpressions implements Rewrite {
         var operands = new ArrayList<Integer>();
         node.operands().forEach(operand -> operands.add(numbers.get(operand)));
         Object operation = switch (node) {
-            case Expr.Const _, Expr.Hyper _, Expr.Counter _, Expr.Read _ -> node;
+            case Expr.Const _, Expr.Hyper _, Expr.Counter _, Expr.Index _, Expr.Draw _, Expr.Read _ -> node;
             case Expr.Unary unary -> unary.op();
             case Expr.Binary binary -> binary.op();
             case Expr.Fma _ -> Expr.Fma.class;
@@ -38,7 +38,9 @@ public final class ShareSubexpressions implements Rewrite {
             case Expr.Select _ -> Expr.Select.class;
             case Expr.Convert convert -> convert.type();
             case Expr.Bits _ -> Expr.Bits.class;
+            case Expr.Lookup lookup -> lookup.table();
             case Expr.Reduce reduce -> List.of(reduce.op(), reduce.over());
+            case Expr.Ranked ranked -> List.of(Expr.Ranked.class, ranked.over());
         };
         return new Shape(operation, operands);
     }

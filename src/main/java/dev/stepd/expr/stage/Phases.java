@@ -15,6 +15,8 @@ import java.util.Set;
 /// one [Phase], and so on. A pass that overwrites an array runs after all that read it. Stages are told apart by identity: to
 /// compare them would be to walk their graphs.
 final class Phases {
+    private static final Scope PAIR = Scope.block(2);
+
     private final List<Stage> left;
     private final Sharing.Names names;
     private final List<Phase> phases = new ArrayList<>();
@@ -83,12 +85,13 @@ final class Phases {
     private static Optional<Scope> required(Stage stage) {
         var scope = stage.scope();
         var over = stage.over();
+        var none = new Unit(stage.packs() ? PAIR : Scope.ELEMENT); // no tile begins within a byte
         return switch (scope.kind()) {
             case SESSION, GROUP, TENSOR, COLUMN -> Optional.empty();
-            case ROW, BLOCK -> stage.folds() ? Optional.empty() : new Unit(Scope.ELEMENT).and(scope);
+            case ROW, BLOCK -> stage.folds() ? Optional.empty() : none.and(scope);
             case ELEMENT -> switch (over.kind()) {
                 case SESSION, GROUP, TENSOR, COLUMN -> Optional.empty();
-                case ROW, BLOCK, ELEMENT -> new Unit(Scope.ELEMENT).and(over);
+                case ROW, BLOCK, ELEMENT -> none.and(over);
             };
         };
     }

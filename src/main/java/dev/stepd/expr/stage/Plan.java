@@ -4,6 +4,7 @@ import dev.stepd.expr.Buffer;
 import dev.stepd.expr.Expr;
 import dev.stepd.expr.Printer;
 import java.util.List;
+import java.util.stream.Stream;
 
 /// A program as it runs: what the host computes first, then the phases in order. All stages that read an array run before the
 /// one that writes it, so assignments take effect together although each is made in place.
@@ -16,6 +17,11 @@ public record Plan(List<HostValue> hosts, List<Phase> phases) {
     public Plan {
         hosts = List.copyOf(hosts);
         phases = List.copyOf(phases);
+    }
+
+    /// All stages as passes over all memory.
+    Stream<Stage> passes() {
+        return phases.stream().flatMap(phase -> phase.passes().stream());
     }
 
     /// All stages in order, as they run where tensors allow.

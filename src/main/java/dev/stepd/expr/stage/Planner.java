@@ -24,6 +24,9 @@ import java.util.concurrent.atomic.AtomicInteger;
 /// stored, and [Phases] finds the passes that can run tile after tile. Passes at the same depth over the same scope are
 /// one. The program's own arrays are written last, finest scope first: what a coarser value still reads of them is coarser
 /// too, and so not yet overwritten.
+///
+/// Where values that share bytes meet those of rows or of blocks of odd size, a run would begin within a byte. Then they are
+/// taken apart by a pass of its own before anything else, and put together by one at the end.
 public final class Planner {
     /// Passes that can be fused: same depth, same scope, same target of folding.
     private record Slot(int depth, Scope scope, boolean folds, Scope over) {}
@@ -41,22 +44,33 @@ public final class Planner {
     private final Map<Buffer, Integer> depths = new LinkedHashMap<>();
     private final Map<Slot, List<Stage.Output>> passes = new LinkedHashMap<>();
 
-    private Planner() {}
+    /// Whether values that share bytes are taken apart and put together by passes of their own.
+    private final boolean unpacks;
+
+    private Planner(boolean unpacks) {
+        this.unpacks = unpacks;
+    }
 
     /// @param program expanded, with every choice of the host decided or turned into a value
     public static Plan plan(Program program) {
         Legality.EXPANDED.check(program);
-        return new Planner().build(program);
+        var plan = new Planner(false).build(program);
+        return plan.passes().allMatch(Stage::runsOfBytes) ? plan : new Planner(true).build(program);
     }
 
     private Plan build(Program program) {
         var writes = new LinkedHashMap<Scope, List<Stage.Output>>();
+        var packs = new ArrayList<Stage.Output>();
         var finestFirst = program.assignments().stream()
                 .sorted(Comparator.comparing((Program.Assignment a) -> a.target().scope().kind()).reversed())
                 .toList();
         for (var assignment : finestFirst) {
             var scope = assignment.target().scope();
             var value = inPass(assignment.value(), scope);
+            if (isPacked(assignment.target())) {
+                packs.add(new Stage.Write(assignment.target(), apart(assignment.value(), value)));
+                continue;
+            }
             writes.computeIfAbsent(scope, _ -> new ArrayList<>()).add(new Stage.Write(assignment.target(), value));
         }
         var stages = new ArrayList<Stage>();
@@ -64,13 +78,17 @@ public final class Planner {
                 .sorted(Comparator.comparingInt(entry -> entry.getKey().depth))
                 .forEach(entry -> stages.add(new Stage(entry.getKey().scope, entry.getValue())));
         writes.forEach((scope, outputs) -> stages.add(new Stage(scope, outputs)));
+        if (!packs.isEmpty()) {
+            stages.add(new Stage(Scope.ELEMENT, packs));
+        }
         stages.forEach(stage -> stage.nodes().forEach(Planner::checkKernel));
         var number = new AtomicInteger(depths.size());
         return new Plan(hosts, Phases.of(stages, () -> Integer.toString(number.getAndIncrement())));
     }
 
     private static void checkKernel(Expr node) {
-        if (node instanceof Expr.Hyper || node instanceof Expr.Counter || node instanceof Expr.Reduce) {
+        if (node instanceof Expr.Hyper || node instanceof Expr.Counter || node instanceof Expr.Reduce
+                || node instanceof Expr.Draw) {
             throw new IllegalStateException("left in a pass: " + node);
         }
     }
@@ -86,7 +104,23 @@ public final class Planner {
         return known;
     }
 
+    private boolean isPacked(Buffer buffer) {
+        return unpacks && buffer.storage() == Type.I4;
+    }
+
+    /// The value as an array of its own, a byte for each.
+    private Expr apart(Expr node, Expr value) {
+        var known = temps.get(node);
+        if (known == null) {
+            known = define(node, Scope.ELEMENT, value, new Buffer(Buffer.Kind.TEMP, name(), Scope.ELEMENT, Type.I8));
+        }
+        return new Expr.Read(known);
+    }
+
     private Expr lower(Expr node, Scope scope) {
+        if (node instanceof Expr.Read(Buffer buffer) && isPacked(buffer)) {
+            return apart(node, node);
+        }
         if (node.operands().isEmpty() && !node.host() || node instanceof Expr.Const) {
             return node;
         }
@@ -162,7 +196,7 @@ public final class Planner {
 
     private static Stage.Fold fold(Expr.Reduce reduce, String name, Expr value) {
         return new Stage.Fold(
-                reduce.op(), new Buffer(Buffer.Kind.TEMP, name, reduce.over(), Type.F64), value);
+                reduce.op(), new Buffer(Buffer.Kind.TEMP, name, reduce.over(), reduce.type()), value);
     }
 
     /// Element values as an array, in f32 if that is what they are: what they are made of changes within the runs of a

@@ -28,7 +28,7 @@ final class Sharing {
     }
 
     private static final int WORTH_STORING = 3;
-    /// Division and square root take several times as long as any other operation.
+    /// Division, square root and looking up take several times as long as any other operation.
     private static final int SLOW = 4;
 
     private final List<Stage> stages;
@@ -107,7 +107,8 @@ final class Sharing {
 
     private static int work(Expr node, boolean leaf) {
         boolean slow = node instanceof Expr.Binary(BinaryOp op, _, _) && op == BinaryOp.DIV
-                || node instanceof Expr.Unary(UnaryOp of, _) && of == UnaryOp.SQRT;
+                || node instanceof Expr.Unary(UnaryOp of, _) && of == UnaryOp.SQRT
+                || node instanceof Expr.Lookup;
         return leaf ? 0 : slow ? SLOW : 1;
     }
 

@@ -6,6 +6,7 @@ import dev.stepd.expr.Order;
 import dev.stepd.expr.Program;
 import dev.stepd.expr.ReduceOp;
 import dev.stepd.expr.Scope;
+import dev.stepd.expr.Type;
 import java.util.LinkedHashSet;
 import java.util.List;
 
@@ -25,7 +26,7 @@ public record Stage(Scope scope, List<Output> outputs) {
     /// One value for each index.
     public record Write(Buffer target, Expr value) implements Output {}
 
-    /// The reduction of an f64 value over each index of the target's scope, in the order [Order] fixes.
+    /// The reduction of a value over each index of the target's scope, in the order [Order] fixes.
     public record Fold(ReduceOp op, Buffer target, Expr value) implements Output {}
 
     public Stage {
@@ -65,6 +66,11 @@ public record Stage(Scope scope, List<Output> outputs) {
         return List.copyOf(reads);
     }
 
+    /// Whether the pass has to know which elements it is at.
+    public boolean readsIndex() {
+        return nodes().stream().anyMatch(Expr.Index.class::isInstance);
+    }
+
     /// Whether `buffer` has one value throughout each run, rather than one for each index.
     public boolean uniform(Buffer buffer) {
         return buffer.scope().coarserThan(scope) && !buffer.scope().equals(Scope.COLUMN);
@@ -72,7 +78,8 @@ public record Stage(Scope scope, List<Output> outputs) {
 
     /// The longest stretch of indexes within which every uniform array keeps its value: the pass is launched once for
     /// each. `ELEMENT` where rows and blocks, or blocks of two sizes, cut across each other: then a run ends wherever any of them
-    /// does. Values of the host do not cut it, since only whoever launches knows which tensors share them.
+    /// does. Values of the host do not cut it, since only whoever launches knows which tensors share them; nor do indexes, since
+    /// only he knows where they go on.
     public Scope runs() {
         var runs = folds() ? run(over()) : Scope.SESSION;
         for (var buffer : reads()) {
@@ -81,6 +88,22 @@ public record Stage(Scope scope, List<Output> outputs) {
             }
         }
         return runs;
+    }
+
+    /// Whether the pass reads or writes values that share bytes.
+    public boolean packs() {
+        return reads().stream().anyMatch(Stage::packed) || outputs.stream().anyMatch(o -> packed(o.target()));
+    }
+
+    private static boolean packed(Buffer buffer) {
+        return buffer.storage() == Type.I4;
+    }
+
+    /// Whether no run begins within a byte, however many elements tensors and rows have.
+    public boolean runsOfBytes() {
+        var runs = runs();
+        return !packs() || runs.equals(Scope.TENSOR) || runs.coarserThan(Scope.TENSOR)
+                || runs.kind() == Scope.Kind.BLOCK && runs.size() % 2 == 0;
     }
 
     /// Whether a fold has all of an index of its target in one run, as [Order] needs.

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.stepd.expr.Type;
 import dev.stepd.expr.rewrite.ChooseByHost;
 import dev.stepd.expr.rewrite.Rewrites;
+import dev.stepd.expr.stage.Plan;
 import dev.stepd.expr.stage.Planner;
 import dev.stepd.rule.Catalogue;
 import dev.stepd.rule.Clip;
@@ -41,8 +42,14 @@ class KernelSizeTest {
     @MethodSource("optimizers")
     void everyKernelIsCompiled(Map<String, Object> optimizer) {
         var settings = Settings.read(optimizer, List.of(), null);
-        var program = OptimizerProgram.step(settings, new Clip.GlobalNorm(1), Type.F32, true);
-        for (var stage : Planner.plan(Rewrites.expand(ChooseByHost.undecided(program))).stages()) {
+        for (var kind : settings.rule().kinds()) {
+            var program = OptimizerProgram.step(settings, new Clip.GlobalNorm(1), kind, Type.F32, true);
+            check(Planner.plan(Rewrites.expand(ChooseByHost.undecided(program))));
+        }
+    }
+
+    private static void check(Plan plan) {
+        for (var stage : plan.stages()) {
             for (int bits : new int[] {128, 256, 512}) {
                 assertThat(longestMethod(new KernelCompiler(bits).bytes(stage)))
                         .as("%d-bit vectors: %s", bits, stage)
