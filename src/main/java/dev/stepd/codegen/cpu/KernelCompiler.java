@@ -9,7 +9,7 @@ import java.lang.invoke.MethodType;
 /// Compiles stages to classes of this JVM.
 public final class KernelCompiler {
     /// Changes whenever the same stage would be compiled to other code: part of every cache key.
-    public static final int VERSION = 6;
+    public static final int VERSION = 7;
 
     private final int vectorBits;
     private final int tableBits;

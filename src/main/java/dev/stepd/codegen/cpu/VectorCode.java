@@ -236,22 +236,22 @@ final class VectorCode {
         broadcast(constant.type());
     }
 
-    /// Broadcasts the value at an address, converted as a scalar.
-    void broadcast(Type type, Type storage, int addressLocal) {
+    /// Broadcasts the value at the address that `push` pushes, converted as a scalar.
+    void broadcast(Type type, Type storage, Runnable push) {
         species(type);
         var loaded = storage.loaded();
         if (storage.isReal()) {
             // As the lane of a vector: such a load is always inlined, while one from a segment stays a call where it is rare.
             code.getstatic(LANES, Lanes.speciesName(storage, 2), SPECIES);
             memory();
-            code.lload(addressLocal);
+            push.run();
             order();
             code.invokestatic(vector(storage), "fromMemorySegment",
                     MethodTypeDesc.of(vector(storage), SPECIES, SEGMENT, ConstantDescs.CD_long, BYTE_ORDER));
             code.iconst_0().invokevirtual(vector(storage), "lane",
                     MethodTypeDesc.of(primitive(storage), ConstantDescs.CD_int));
         } else {
-            code.lload(addressLocal);
+            push.run();
             code.invokestatic(LANES, "get" + storage, MethodTypeDesc.of(primitive(loaded), ConstantDescs.CD_long));
         }
         if (type != loaded) {

@@ -36,7 +36,10 @@ final class Pass extends Crew.Work implements BoundPhase {
     /// tensors.
     private final long[][] starts;
     private final boolean[] uniform;
+    /// By buffer: elements of the blocks that it has a value for, if runs go through them, or 0.
+    private final int[] blocks;
     private final long[][] addresses;
+    private final long[][] steps;
     /// By worker: where the last few indexes of a write run.
     private final long[][] tailAddresses;
     private Pieces pieces = new Pieces(List.of(), List.of());
@@ -62,12 +65,15 @@ final class Pass extends Crew.Work implements BoundPhase {
         this.types = new Type[buffers.size()];
         this.starts = new long[buffers.size()][];
         this.uniform = new boolean[buffers.size()];
+        this.blocks = new int[buffers.size()];
         this.addresses = new long[workers][buffers.size() + 2];
+        this.steps = new long[workers][buffers.size() + 2];
         this.tailAddresses = new long[workers][buffers.size() + 2];
         for (int i = 0; i < types.length; i++) {
             var scope = buffers.get(i).scope();
             types[i] = buffers.get(i).storage();
             uniform[i] = stage.uniform(buffers.get(i));
+            blocks[i] = stage.follows(buffers.get(i)) ? scope.size() : 0;
             starts[i] = scope.coarserThan(Scope.TENSOR) || scope.equals(Scope.TENSOR)
                     ? new long[0]
                     : packed(i) ? domain.byteStarts(buffers.get(i)) : domain.starts(scope);
@@ -134,7 +140,7 @@ final class Pass extends Crew.Work implements BoundPhase {
         if (!stage.folds()) {
             write(piece.count(), at, worker);
         } else if (columns) {
-            rows(piece, at, reads);
+            rows(piece, at, steps[worker], reads);
         } else {
             chunks(piece, at, reads);
         }
@@ -157,6 +163,8 @@ final class Pass extends Crew.Work implements BoundPhase {
         for (int i = 0; i < inputs; i++) {
             if (uniform[i]) {
                 there[i] = at[i];
+            } else if (blocks[i] > 0) {
+                there[i] = at[i] + types[i].bytes(first / blocks[i]);
             } else {
                 MemorySegment.copy(ALL, at[i] + types[i].bytes(first), ALL, there[i], types[i].bytes(count));
             }
@@ -222,7 +230,7 @@ final class Pass extends Crew.Work implements BoundPhase {
             kernel.run(at, Math.min(Order.CHUNK, piece.count() - done));
             for (int i = 0; i < reads; i++) {
                 if (!uniform[i]) {
-                    at[i] += types[i].bytes(Order.CHUNK);
+                    at[i] += types[i].bytes(blocks[i] > 0 ? Order.CHUNK / blocks[i] : Order.CHUNK);
                 }
             }
             for (int i = 0; i < ops.size(); i++) {
@@ -233,7 +241,7 @@ final class Pass extends Crew.Work implements BoundPhase {
     }
 
     /// Joins row after row to accumulators that start at the identity.
-    private void rows(Pieces.Piece piece, long[] at, int reads) {
+    private void rows(Pieces.Piece piece, long[] at, long[] steps, int reads) {
         long width = domain.tensors().get(piece.tensor()).columns();
         for (int i = 0; i < ops.size(); i++) {
             long bytes = types[reads + i].bytes();
@@ -242,13 +250,20 @@ final class Pass extends Crew.Work implements BoundPhase {
                 Partials.set(types[reads + i], at[reads + i] + column * bytes, ops.get(i).identity());
             }
         }
-        for (long done = 0; done < piece.count(); done += width) {
-            for (int i = 0; i < reads; i++) {
-                at[i] = bases[i] + offset(i, piece, done);
-            }
-            origin(piece, done, at);
-            kernel.run(at, Math.ceilDiv(width, Order.LANES) * Order.LANES);
+        long rows = width == 0 ? 0 : piece.count() / width;
+        if (rows > 0) {
+            kernel.run(at, Math.ceilDiv(width, Order.LANES) * Order.LANES, rowSteps(steps, width), rows);
         }
+    }
+
+    /// From row to row.
+    private long[] rowSteps(long[] steps, long width) {
+        for (int i = 0; i < buffers.size() - ops.size(); i++) {
+            var scope = buffers.get(i).scope();
+            steps[i] = scope.isElement() ? types[i].bytes(width) : scope.equals(Scope.ROW) ? types[i].bytes() : 0;
+        }
+        steps[buffers.size() + 1] = width;
+        return steps;
     }
 
     /// Joins partial results pairwise, neighbours first, as [Order#joinPairwise].

@@ -123,6 +123,11 @@ final class TileAddresses {
         return addresses[worker];
     }
 
+    /// What [#advance] adds to them.
+    long[] steps(int worker) {
+        return steps[worker];
+    }
+
     /// Goes to the beginning of a tile.
     ///
     /// @param length of its runs, 0 if they differ
@@ -171,14 +176,14 @@ final class TileAddresses {
         return Math.max(1, domain.tensors().get(tile.tensor).columns());
     }
 
-    /// Goes to the next run of the same length.
-    void advance(int worker) {
+    /// Goes on by a number of runs of the same length.
+    void advance(int worker, long runs) {
         var at = addresses[worker];
         var step = steps[worker];
         for (int i = 0; i < bases.length; i++) {
-            at[i] += step[i];
+            at[i] += step[i] * runs;
         }
-        at[bases.length + 1] += step[bases.length + 1];
+        at[bases.length + 1] += step[bases.length + 1] * runs;
     }
 
     /// Goes on to a run whose other arrays [#lookUp] finds.

@@ -34,13 +34,20 @@ final class TileRuns {
     private Scope each() {
         var runs = stage.runs();
         return switch (runs.kind()) {
-            case SESSION, GROUP, TENSOR -> Scope.TENSOR;
+            // Tiles begin with a block, or their runs end with each.
+            case SESSION, GROUP, TENSOR ->
+                stage.reads().stream().filter(stage::follows).allMatch(read -> divides(read.scope()))
+                        ? Scope.TENSOR
+                        : Scope.ELEMENT;
             case ROW -> unit.equals(Scope.ROW) ? runs : Scope.ELEMENT;
-            case BLOCK ->
-                unit.kind() == Scope.Kind.BLOCK && unit.size() % runs.size() == 0 ? runs : Scope.ELEMENT;
+            case BLOCK -> divides(runs) ? runs : Scope.ELEMENT;
             case ELEMENT -> Scope.ELEMENT;
             case COLUMN -> throw new IllegalStateException("no runs of a " + runs + ": " + stage);
         };
+    }
+
+    private boolean divides(Scope block) {
+        return unit.kind() == Scope.Kind.BLOCK && unit.size() % block.size() == 0;
     }
 
     /// Whether the values of a scope are one for each run.

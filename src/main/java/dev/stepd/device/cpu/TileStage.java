@@ -75,20 +75,32 @@ final class TileStage {
     private void write(Tile tile, long length) {
         var at = addresses.of(tile.worker);
         long indexes = runs.indexes(tile);
-        for (long done = 0; done < indexes; ) {
+        long done = length > 0 && !addresses.crosses() ? launch(tile, length, indexes / length, wholeTurns(length)) : 0;
+        while (done < indexes) {
             long count = Math.min(length > 0 ? length : runs.next(tile, done), indexes - done);
             kernel.run(at, wholeTurns(count));
             if (done + count < indexes) {
-                goOn(tile, done, count, length);
+                goOn(tile, done, count, length > 0);
             }
             done += count;
         }
     }
 
+    /// Starts a kernel once for many runs; returns how many indexes they are.
+    private long launch(Tile tile, long length, long count, long indexesEach) {
+        if (count > 0) {
+            kernel.run(addresses.of(tile.worker), indexesEach, addresses.steps(tile.worker), count);
+            addresses.advance(tile.worker, count);
+        }
+        return length * count;
+    }
+
     /// To the run after the one of `count` elements that begins at `done`.
-    private void goOn(Tile tile, long done, long count, long length) {
-        if (length > 0) {
-            addresses.advance(tile.worker);
+    ///
+    /// @param even whether runs are of one length
+    private void goOn(Tile tile, long done, long count, boolean even) {
+        if (even) {
+            addresses.advance(tile.worker, 1);
         } else {
             addresses.advanceElements(tile.worker, count);
         }
@@ -124,19 +136,27 @@ final class TileStage {
 
     private void fold(Tile tile, long length) {
         long count = runs.count(tile);
-        long done = 0;
-        for (long run = 0; run < count; run++) {
+        long whole = length == 0 ? count : tile.count / length;
+        long run = 0;
+        if (length <= Order.CHUNK && !addresses.crosses()) {
+            launch(tile, length, whole, length);
+            run = whole;
+        }
+        for (long done = run * length; run < count; run++) {
             long here = Math.min(length, tile.count - done);
-            if (here <= Order.CHUNK) {
-                kernel.run(addresses.of(tile.worker), here);
-            } else {
-                foldChunks(tile, here);
-            }
-            addresses.advance(tile.worker);
-            if (addresses.crosses() && run + 1 < count) {
-                addresses.lookUp(tile, done, done + here);
+            foldRun(tile, here);
+            if (run + 1 < count) {
+                goOn(tile, done, here, true);
             }
             done += here;
+        }
+    }
+
+    private void foldRun(Tile tile, long count) {
+        if (count <= Order.CHUNK) {
+            kernel.run(addresses.of(tile.worker), count);
+        } else {
+            foldChunks(tile, count);
         }
     }
 
