@@ -1,5 +1,6 @@
 package dev.stepd.bench;
 
+import dev.stepd.engine.BlockBenchmark;
 import dev.stepd.engine.KernelBenchmark;
 import dev.stepd.engine.SmallStepBenchmark;
 import java.util.ArrayList;
@@ -8,6 +9,7 @@ import java.util.List;
 /// What generated code reaches.
 final class KernelFigures {
     private static final double C_RATIO_MAX = 1.15;
+    private static final double BLOCK_RATIO_MAX = 1.3;
     /// Less than the smallest object: what is left is JMH's own.
     private static final double ALLOCATED_BYTES_MAX = 8;
     private static final double NANOS_PER_MILLI = 1e6;
@@ -17,6 +19,7 @@ final class KernelFigures {
     static List<Figure> measure() {
         var figures = new ArrayList<Figure>();
         againstC(figures);
+        blocks(figures);
         small(figures);
         return figures;
     }
@@ -31,6 +34,12 @@ final class KernelFigures {
         figures.add(Figure.info("  the same update in C", millis(Runs.nanos(run, "theirs"))));
         figures.add(Figure.atMost("  ratio to C", Runs.ratio(run, "ours", "theirs"), C_RATIO_MAX, "x"));
         figures.add(Figure.info("  whole step, gradient norm included", millis(Runs.nanos(run, "other"))));
+    }
+
+    private static void blocks(List<Figure> figures) {
+        var run = Runs.one(BlockBenchmark.class);
+        figures.add(Figure.info("AdamW, moments relative to blocks of 256, 16 M parameters", millis(Runs.nanos(run, "ours"))));
+        figures.add(Figure.atMost("  ratio to plain AdamW", Runs.ratio(run, "ours", "theirs"), BLOCK_RATIO_MAX, "x"));
     }
 
     private static void small(List<Figure> figures) {

@@ -151,7 +151,7 @@ public final class Subject implements AutoCloseable {
         }
     }
 
-    private static void fill(MemorySegment values, long seed, float scale) {
+    static void fill(MemorySegment values, long seed, float scale) {
         var pattern = PATTERNS.computeIfAbsent(seed, _ -> pattern(seed, scale));
         long count = values.byteSize() / Float.BYTES;
         for (long done = 0; done < count; done += PATTERN) {

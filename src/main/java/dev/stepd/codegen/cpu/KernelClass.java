@@ -23,10 +23,12 @@ import java.util.HashMap;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /// The class file of one kernel. Its `run` reads:
 ///
-/// - prologue: addresses into locals, uniform values broadcast to vectors, accumulators of folds to their identity;
+/// - prologue: addresses into locals, uniform values broadcast to vectors, accumulators of folds to their identity; but for the
+///   addresses and what no run changes again for each run;
 /// - main loop: [Order#LANES] indexes a turn, as as many vectors as that takes;
 /// - tail of folds: the same once more for what is left, loads reading on and accumulators keeping the lanes past the end;
 /// - epilogue of folds: accumulators joined, halves first, and stored.
@@ -42,13 +44,17 @@ import java.util.Map;
 final class KernelClass {
     private static final ClassDesc NAME = ClassDesc.of("dev.stepd.codegen.cpu.GeneratedKernel");
     private static final ClassDesc KERNEL = ClassDesc.of("dev.stepd.codegen.cpu.Kernel");
-    private static final MethodTypeDesc RUN =
-            MethodTypeDesc.of(ConstantDescs.CD_void, ConstantDescs.CD_long.arrayType(), ConstantDescs.CD_long);
+    private static final ClassDesc LONGS = ConstantDescs.CD_long.arrayType();
+    private static final MethodTypeDesc RUN = MethodTypeDesc.of(
+            ConstantDescs.CD_void, LONGS, ConstantDescs.CD_long, LONGS, ConstantDescs.CD_long);
     /// Longer methods are left to the JVM's interpreter for ever.
     private static final int COMPILED_CODE_BYTES = 8000;
 
     private static final int ADDRESSES = 1;
     private static final int COUNT = 2;
+    private static final int STEPS = 4;
+    private static final int RUNS = 5;
+    private static final int FIRST_LOCAL = 7;
 
     private final Stage stage;
     private final List<Buffer> reads;
@@ -56,6 +62,7 @@ final class KernelClass {
     private final int lanes;
     private final int parts;
     private final boolean columnFold;
+    private final boolean manyRuns;
     private final List<Table> tables;
 
     KernelClass(Stage stage, int vectorBits) {
@@ -71,6 +78,16 @@ final class KernelClass {
         this.lanes = vectorBits / (wide ? 64 : 32);
         this.parts = Order.LANES / lanes;
         this.columnFold = stage.folds() && stage.over().equals(Scope.COLUMN);
+        this.manyRuns = stage.scope().isElement() && ofRuns(stage.runs());
+    }
+
+    private static boolean ofRuns(Scope scope) {
+        return scope.kind() == Scope.Kind.ROW || scope.kind() == Scope.Kind.BLOCK;
+    }
+
+    /// Whether an array has one value for many indexes.
+    private boolean isSingle(Buffer buffer) {
+        return stage.uniform(buffer) || stage.follows(buffer);
     }
 
     /// A uniform f64 that is only converted needs no f64 vector: it is converted as a scalar.
@@ -78,7 +95,7 @@ final class KernelClass {
         if (node.type().bits() != 64) {
             return false;
         }
-        boolean scalar = node instanceof Expr.Read(Buffer buffer) && stage.uniform(buffer);
+        boolean scalar = node instanceof Expr.Read(Buffer buffer) && isSingle(buffer);
         return !scalar || usedAsVector(node);
     }
 
@@ -137,11 +154,13 @@ final class KernelClass {
         private final Map<Buffer, Integer> inputs = new HashMap<>();
         private final List<Integer> outputs = new ArrayList<>();
         private final Map<Expr, Integer> uniforms = new IdentityHashMap<>();
+        /// What is the same throughout a block, at the block a turn is in.
+        private final Map<Expr, Integer> followed = new IdentityHashMap<>();
         private final List<int[]> accumulators = new ArrayList<>();
         private int index;
         private int origin;
         private int laneNumbers;
-        private int nextLocal = COUNT + TypeKind.LONG.slotSize();
+        private int nextLocal = FIRST_LOCAL;
 
         Body(CodeBuilder code, int turn) {
             this.code = code;
@@ -152,7 +171,7 @@ final class KernelClass {
 
         void emit() {
             addresses();
-            uniforms();
+            uniforms(false);
             lookups.prologue();
             if (stage.readsIndex()) {
                 origin = address(reads.size() + stage.outputs().size() + 1);
@@ -161,6 +180,16 @@ final class KernelClass {
                 code.astore(laneNumbers);
             }
             index = local(TypeKind.LONG);
+            var head = code.newBoundLabel();
+            uniforms(true);
+            run();
+            if (manyRuns) {
+                nextRun(head);
+            }
+            code.return_();
+        }
+
+        private void run() {
             if (!stage.folds() || columnFold) {
                 code.lconst_0().lstore(index);
                 loop(turn * lanes);
@@ -171,7 +200,27 @@ final class KernelClass {
                 foldOneByOne();
                 epilogue();
             }
-            code.return_();
+        }
+
+        /// `if (--runs > 0)` with all addresses moved on.
+        private void nextRun(Label head) {
+            var end = code.newLabel();
+            code.lload(RUNS).lconst_1().lsub().dup2().lstore(RUNS).lconst_0().lcmp().ifle(end);
+            int position = 0;
+            for (var buffer : reads) {
+                step(inputs.get(buffer), position++);
+            }
+            for (int output : outputs) {
+                step(output, position++);
+            }
+            if (stage.readsIndex()) {
+                step(origin, position + 1);
+            }
+            code.goto_(head).labelBinding(end);
+        }
+
+        private void step(int address, int position) {
+            code.lload(address).aload(STEPS).loadConstant(position).laload().ladd().lstore(address);
         }
 
         /// A fresh local; those of a part are free again after it.
@@ -197,32 +246,52 @@ final class KernelClass {
             return local;
         }
 
-        private void uniforms() {
+        /// @param ofRuns whether those that change from run to run, or the others
+        private void uniforms(boolean ofRuns) {
             for (var node : nodes) {
-                switch (node) {
-                    case Expr.Const constant when constant.type() != Type.BOOL -> {
-                        vectors.broadcast(constant);
-                        keep(node);
-                    }
-                    case Expr.Read(Buffer buffer) when stage.uniform(buffer) -> {
-                        if (buffer.storage() != Type.F64 || usedAsVector(node)) {
-                            vectors.broadcast(node.type(), buffer.storage(), inputs.get(buffer));
-                            keep(node);
-                        }
-                    }
-                    case Expr.Convert(Type type, Expr.Read(Buffer buffer)) when stage.uniform(buffer) -> {
-                        vectors.broadcast(type, buffer.storage(), inputs.get(buffer));
-                        keep(node);
-                    }
-                    case Expr _ -> {}
+                if (node instanceof Expr.Const constant && constant.type() != Type.BOOL && !ofRuns) {
+                    vectors.broadcast(constant);
+                    keep(node, uniforms);
+                }
+                var single = single(node);
+                if (single.isPresent() && stage.uniform(single.get()) && ofRuns == ofRuns(single.get().scope())) {
+                    vectors.broadcast(node.type(), single.get().storage(), () -> code.lload(inputs.get(single.get())));
+                    keep(node, uniforms);
                 }
             }
         }
 
-        private void keep(Expr node) {
-            int local = local(TypeKind.REFERENCE);
-            code.astore(local);
-            uniforms.put(node, local);
+        /// The array with one value for many indexes that a node is nothing but the value of, as a vector.
+        private Optional<Buffer> single(Expr node) {
+            var single = switch (node) {
+                case Expr.Read(Buffer buffer) when buffer.storage() != Type.F64 || usedAsVector(node) ->
+                    Optional.of(buffer);
+                case Expr.Convert(_, Expr.Read(Buffer buffer)) -> Optional.of(buffer);
+                case Expr _ -> Optional.<Buffer>empty();
+            };
+            return single.filter(KernelClass.this::isSingle);
+        }
+
+        /// Values of the blocks that the turn at `index` is in.
+        private void follow() {
+            for (var node : nodes) {
+                var single = single(node);
+                if (single.isPresent() && stage.follows(single.get())) {
+                    vectors.broadcast(node.type(), single.get().storage(), () -> block(single.get()));
+                    keep(node, followed);
+                }
+            }
+        }
+
+        /// Pushes the address of the value of the block at `index`.
+        private void block(Buffer buffer) {
+            int size = Integer.numberOfTrailingZeros(buffer.scope().size());
+            code.lload(inputs.get(buffer)).lload(index).loadConstant(size).lushr()
+                    .loadConstant(shift(buffer.storage())).lshl().ladd();
+        }
+
+        private void keep(Expr node, Map<Expr, Integer> among) {
+            code.astore(among.computeIfAbsent(node, _ -> local(TypeKind.REFERENCE)));
         }
 
         private void foldAtOnce() {
@@ -291,6 +360,7 @@ final class KernelClass {
             var head = code.newBoundLabel();
             var end = code.newLabel();
             code.lload(index).lload(COUNT).loadConstant((long) turn * lanes).lsub().lcmp().ifgt(end);
+            follow();
             for (int part = 0; part < turn; part++) {
                 part(part, false);
             }
@@ -301,6 +371,7 @@ final class KernelClass {
         private void tail() {
             var end = code.newLabel();
             code.lload(index).lload(COUNT).lcmp().ifge(end);
+            follow();
             for (int part = 0; part < turn; part++) {
                 part(part, true);
             }
@@ -346,6 +417,7 @@ final class KernelClass {
             Part(int part, boolean masked) {
                 this.part = part;
                 this.masked = masked;
+                locals.putAll(followed);
             }
 
             void value(Expr node) {
@@ -365,7 +437,7 @@ final class KernelClass {
             }
 
             private boolean isScalarOnly(Expr node) {
-                return node instanceof Expr.Read(Buffer buffer) && stage.uniform(buffer) && !uniforms.containsKey(node);
+                return node instanceof Expr.Read(Buffer buffer) && isSingle(buffer) && !locals.containsKey(node);
             }
 
             void write(Stage.Write write, int address) {

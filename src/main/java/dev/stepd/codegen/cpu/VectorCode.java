@@ -203,11 +203,12 @@ final class VectorCode {
         var vector = vector(type);
         switch (op) {
             case SUM -> code.aload(b).aload(a).invokevirtual(vector, "add", MethodTypeDesc.of(vector, VECTOR));
-            case MAX -> { // a >= b || isNaN(a) ? a : b
+            case MAX -> { // b > a || isNaN(b) ? b : a
                 code.aload(b).aload(a);
-                compare("GE", type, a, b);
-                compare("NE", type, a, a);
-                code.invokevirtual(MASK, "or", MethodTypeDesc.of(MASK, MASK));
+                compare("GT", type, b, a);
+                compare("NE", type, b, b);
+                code.invokevirtual(MASK, "or", MethodTypeDesc.of(MASK, MASK))
+                        .invokevirtual(MASK, "not", MethodTypeDesc.of(MASK));
                 blend(type);
             }
         }
@@ -235,12 +236,24 @@ final class VectorCode {
         broadcast(constant.type());
     }
 
-    /// Broadcasts the value at an address, converted as a scalar.
-    void broadcast(Type type, Type storage, int addressLocal) {
+    /// Broadcasts the value at the address that `push` pushes, converted as a scalar.
+    void broadcast(Type type, Type storage, Runnable push) {
         species(type);
-        code.lload(addressLocal);
         var loaded = storage.loaded();
-        code.invokestatic(LANES, "get" + storage, MethodTypeDesc.of(primitive(loaded), ConstantDescs.CD_long));
+        if (storage.isReal()) {
+            // As the lane of a vector: such a load is always inlined, while one from a segment stays a call where it is rare.
+            code.getstatic(LANES, Lanes.speciesName(storage, 2), SPECIES);
+            memory();
+            push.run();
+            order();
+            code.invokestatic(vector(storage), "fromMemorySegment",
+                    MethodTypeDesc.of(vector(storage), SPECIES, SEGMENT, ConstantDescs.CD_long, BYTE_ORDER));
+            code.iconst_0().invokevirtual(vector(storage), "lane",
+                    MethodTypeDesc.of(primitive(storage), ConstantDescs.CD_int));
+        } else {
+            push.run();
+            code.invokestatic(LANES, "get" + storage, MethodTypeDesc.of(primitive(loaded), ConstantDescs.CD_long));
+        }
         if (type != loaded) {
             code.conversion(kind(loaded), kind(type));
         }

@@ -49,8 +49,7 @@ public final class CpuDevice implements Device {
     @Override
     public BoundPlan bind(
             Plan plan, Domain domain, Map<Buffer, MemorySegment> arrays, Map<Buffer, Long> inBody) {
-        var kernels = plan.stages().stream().map(this::kernel).toList();
-        return new CpuPlan(plan, kernels, domain, arrays, inBody, crew, memory);
+        return new CpuPlan(plan, this::kernel, domain, arrays, inBody, crew, memory);
     }
 
     private Kernel kernel(Stage stage) {

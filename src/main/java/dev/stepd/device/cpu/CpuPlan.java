@@ -11,6 +11,7 @@ import dev.stepd.expr.Expr;
 import dev.stepd.expr.ReduceOp;
 import dev.stepd.expr.Scope;
 import dev.stepd.expr.Type;
+import dev.stepd.expr.stage.Phase;
 import dev.stepd.expr.stage.Plan;
 import dev.stepd.expr.stage.Stage;
 import java.lang.foreign.MemorySegment;
@@ -19,16 +20,18 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
-/// A plan bound to arrays in main memory: its passes in order, and the arrays it needs for itself.
+/// A plan bound to arrays in main memory: its phases in order, and the arrays it needs for itself.
 final class CpuPlan implements BoundPlan {
+    private final Function<Stage, Kernel> kernels;
     private final Domain domain;
     private final Crew crew;
     private final Memory memory;
     private final Map<Buffer, MemorySegment> arrays;
     private final List<Region> owned = new ArrayList<>();
-    private final List<Pass> passes = new ArrayList<>();
+    private final List<BoundPhase> phases = new ArrayList<>();
     private final List<ReduceOp> identities;
     private final List<Buffer> folded;
     private final Map<Buffer, Long> inBody;
@@ -38,21 +41,21 @@ final class CpuPlan implements BoundPlan {
 
     CpuPlan(
             Plan plan,
-            List<Kernel> kernels,
+            Function<Stage, Kernel> kernels,
             Domain domain,
             Map<Buffer, MemorySegment> given,
             Map<Buffer, Long> inBody,
             Crew crew,
             Memory memory) {
+        this.kernels = kernels;
         this.domain = domain;
         this.crew = crew;
         this.memory = memory;
         this.arrays = new HashMap<>(given);
         this.inBody = inBody;
         try {
-            plan.temps().forEach(this::own);
-            for (int i = 0; i < kernels.size(); i++) {
-                passes.add(pass(plan.stages().get(i), kernels.get(i)));
+            for (var phase : plan.phases()) {
+                phases.add(phase.tiling().isPresent() ? tiles(phase, phase.tiling().get()) : pass(phase.passes().getFirst()));
             }
         } catch (RuntimeException e) {
             close();
@@ -70,21 +73,40 @@ final class CpuPlan implements BoundPlan {
         arrays.put(buffer, region.segment());
     }
 
-    private Pass pass(Stage stage, Kernel kernel) {
+    private Pass pass(Stage stage) {
+        var buffers = buffers(stage);
+        buffers.forEach(this::provide);
+        return new Pass(stage, kernels.apply(stage), domain, buffers, inBody, crew.size());
+    }
+
+    /// Locals exist only as far as some tensors need passes.
+    private TilePass tiles(Phase phase, Phase.Tiling tiling) {
+        boolean all = domain.tensors().stream().allMatch(tensor -> TilePass.isTiled(tiling.unit(), tensor));
+        var passes = all ? List.<Pass>of() : phase.passes().stream().map(this::pass).toList();
+        for (var stage : tiling.stages()) {
+            buffers(stage).stream().filter(buffer -> !tiling.locals().contains(buffer)).forEach(this::provide);
+        }
+        return new TilePass(tiling, passes, kernels, domain, inBody, crew.size());
+    }
+
+    private static List<Buffer> buffers(Stage stage) {
         var buffers = new ArrayList<>(stage.reads());
         stage.outputs().forEach(output -> buffers.add(output.target()));
-        for (var buffer : buffers) {
-            if (buffer.kind() == Buffer.Kind.EXTENT && !arrays.containsKey(buffer)) {
-                own(buffer);
-            }
-            if (inBody.containsKey(buffer)) {
-                long bytes = domain.bytes(buffer);
-                bodyBytes = Math.max(bodyBytes, inBody.get(buffer) + bytes + Pages.SLACK_BYTES / 2);
-            } else {
-                checkSize(buffer, arrays.get(buffer));
-            }
+        return buffers;
+    }
+
+    /// Makes sure there is memory behind an array.
+    private void provide(Buffer buffer) {
+        boolean ours = buffer.kind() == Buffer.Kind.EXTENT || buffer.kind() == Buffer.Kind.TEMP;
+        if (ours && !arrays.containsKey(buffer)) {
+            own(buffer);
         }
-        return new Pass(stage, kernel, domain, buffers, inBody, crew.size());
+        if (inBody.containsKey(buffer)) {
+            long bytes = domain.bytes(buffer);
+            bodyBytes = Math.max(bodyBytes, inBody.get(buffer) + bytes + Pages.SLACK_BYTES / 2);
+        } else {
+            checkSize(buffer, arrays.get(buffer));
+        }
     }
 
     /// The one bounds check of all a kernel's loads and stores.
@@ -115,21 +137,21 @@ final class CpuPlan implements BoundPlan {
         if (spans != now) {
             cut(now);
         }
-        for (var pass : passes) {
-            pass.run(crew, body.address());
+        for (var phase : phases) {
+            phase.run(crew, body.address());
         }
     }
 
     private void cut(Spans now) {
         long ends = 0;
         long partials = 0;
-        for (var pass : passes) {
-            ends = Math.max(ends, pass.roomBytes());
-            partials = Math.max(partials, pass.cut(now));
+        for (var phase : phases) {
+            ends = Math.max(ends, phase.roomBytes());
+            partials = Math.max(partials, phase.cut(now));
         }
         var room = scratch(ends + partials);
-        for (var pass : passes) {
-            pass.bind(arrays, room.asSlice(0, ends), room.asSlice(ends, partials));
+        for (var phase : phases) {
+            phase.bind(arrays, room.asSlice(0, ends), room.asSlice(ends, partials));
         }
         extents(now);
         for (int i = 0; i < folded.size(); i++) {
@@ -138,7 +160,7 @@ final class CpuPlan implements BoundPlan {
         spans = now;
     }
 
-    /// Memory that passes use one after the other.
+    /// Memory that phases use one after the other.
     private MemorySegment scratch(long bytes) {
         if (scratch == null || scratch.segment().byteSize() < bytes) {
             if (scratch != null) {

@@ -16,7 +16,7 @@ import java.util.List;
 import java.util.Map;
 
 /// One stage bound to its kernel and arrays: finds the addresses of each piece and runs it.
-final class Pass extends Crew.Work {
+final class Pass extends Crew.Work implements BoundPhase {
     private static final MemorySegment ALL = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
 
     private static final long TAIL_BYTES = Order.LANES * Double.BYTES;
@@ -36,7 +36,10 @@ final class Pass extends Crew.Work {
     /// tensors.
     private final long[][] starts;
     private final boolean[] uniform;
+    /// By buffer: elements of the blocks that it has a value for, if runs go through them, or 0.
+    private final int[] blocks;
     private final long[][] addresses;
+    private final long[][] steps;
     /// By worker: where the last few indexes of a write run.
     private final long[][] tailAddresses;
     private Pieces pieces = new Pieces(List.of(), List.of());
@@ -62,12 +65,15 @@ final class Pass extends Crew.Work {
         this.types = new Type[buffers.size()];
         this.starts = new long[buffers.size()][];
         this.uniform = new boolean[buffers.size()];
+        this.blocks = new int[buffers.size()];
         this.addresses = new long[workers][buffers.size() + 2];
+        this.steps = new long[workers][buffers.size() + 2];
         this.tailAddresses = new long[workers][buffers.size() + 2];
         for (int i = 0; i < types.length; i++) {
             var scope = buffers.get(i).scope();
             types[i] = buffers.get(i).storage();
             uniform[i] = stage.uniform(buffers.get(i));
+            blocks[i] = stage.follows(buffers.get(i)) ? scope.size() : 0;
             starts[i] = scope.coarserThan(Scope.TENSOR) || scope.equals(Scope.TENSOR)
                     ? new long[0]
                     : packed(i) ? domain.byteStarts(buffers.get(i)) : domain.starts(scope);
@@ -79,26 +85,22 @@ final class Pass extends Crew.Work {
         }
     }
 
-    List<Buffer> buffers() {
-        return buffers;
-    }
-
-    /// Cuts the pass for a choice of tensors; returns the bytes of partial results it needs.
-    long cut(Spans spans) {
+    @Override
+    public long cut(Spans spans) {
         pieces = Pieces.of(stage, domain, spans, addresses.length);
         list = pieces.pieces().toArray(Pieces.Piece[]::new);
         partialsEach = pieces.partials() * Double.BYTES;
         return partialsEach * ops.size();
     }
 
-    /// Bytes for the ends of writes and the accumulators of folds, of all workers.
-    long roomBytes() {
+    /// For the ends of writes and the accumulators of folds.
+    @Override
+    public long roomBytes() {
         return TAIL_BYTES * buffers.size() * addresses.length;
     }
 
-    /// @param room at least [#roomBytes]
-    /// @param partialResults at least what [#cut] said
-    void bind(Map<Buffer, MemorySegment> arrays, MemorySegment room, MemorySegment partialResults) {
+    @Override
+    public void bind(Map<Buffer, MemorySegment> arrays, MemorySegment room, MemorySegment partialResults) {
         partials = partialResults.address();
         for (int worker = 0; worker < tailAddresses.length; worker++) {
             for (int i = 0; i < bases.length; i++) {
@@ -112,8 +114,8 @@ final class Pass extends Crew.Work {
         }
     }
 
-    /// @param body its address
-    void run(Crew crew, long body) {
+    @Override
+    public void run(Crew crew, long body) {
         for (int i = 0; i < bases.length; i++) {
             if (inBody[i] >= 0) {
                 bases[i] = body + inBody[i];
@@ -132,7 +134,7 @@ final class Pass extends Crew.Work {
 
     /// The tensors' pieces in order, the sum so far in memory of the caller's.
     private void scan() {
-        set(bases.length - 1, addresses[0][bases.length], 0);
+        Partials.set(types[bases.length - 1], addresses[0][bases.length], 0);
         for (int i = 0; i < list.length; i++) {
             piece(i, 0);
         }
@@ -152,7 +154,7 @@ final class Pass extends Crew.Work {
         } else if (!stage.folds()) {
             write(piece.count(), at, worker);
         } else if (columns) {
-            rows(piece, at, reads);
+            rows(piece, at, steps[worker], reads);
         } else {
             chunks(piece, at, reads);
         }
@@ -175,6 +177,8 @@ final class Pass extends Crew.Work {
         for (int i = 0; i < inputs; i++) {
             if (uniform[i]) {
                 there[i] = at[i];
+            } else if (blocks[i] > 0) {
+                there[i] = at[i] + types[i].bytes(first / blocks[i]);
             } else {
                 MemorySegment.copy(ALL, at[i] + types[i].bytes(first), ALL, there[i], types[i].bytes(count));
             }
@@ -183,15 +187,10 @@ final class Pass extends Crew.Work {
         kernel.run(there, Order.LANES);
         for (int i = inputs; i < buffers.size(); i++) {
             if (packed(i) && count % 2 == 1) {
-                pad(there[i] + count / 2);
+                Partials.pad(there[i] + count / 2);
             }
             MemorySegment.copy(ALL, there[i], ALL, at[i] + types[i].bytes(first), types[i].bytes(count));
         }
-    }
-
-    /// The half of a tensor's last byte that is no value's is zero.
-    private static void pad(long address) {
-        ALL.set(ValueLayout.JAVA_BYTE, address, (byte) (ALL.get(ValueLayout.JAVA_BYTE, address) & 0xf0));
     }
 
     private boolean packed(int buffer) {
@@ -245,7 +244,7 @@ final class Pass extends Crew.Work {
             kernel.run(at, Math.min(Order.CHUNK, piece.count() - done));
             for (int i = 0; i < reads; i++) {
                 if (!uniform[i]) {
-                    at[i] += types[i].bytes(Order.CHUNK);
+                    at[i] += types[i].bytes(blocks[i] > 0 ? Order.CHUNK / blocks[i] : Order.CHUNK);
                 }
             }
             for (int i = 0; i < ops.size(); i++) {
@@ -256,22 +255,29 @@ final class Pass extends Crew.Work {
     }
 
     /// Joins row after row to accumulators that start at the identity.
-    private void rows(Pieces.Piece piece, long[] at, int reads) {
+    private void rows(Pieces.Piece piece, long[] at, long[] steps, int reads) {
         long width = domain.tensors().get(piece.tensor()).columns();
         for (int i = 0; i < ops.size(); i++) {
             long bytes = types[reads + i].bytes();
             at[reads + i] = partials + i * partialsEach + piece.result() * bytes;
             for (long column = 0; column < width; column++) {
-                set(reads + i, at[reads + i] + column * bytes, ops.get(i).identity());
+                Partials.set(types[reads + i], at[reads + i] + column * bytes, ops.get(i).identity());
             }
         }
-        for (long done = 0; done < piece.count(); done += width) {
-            for (int i = 0; i < reads; i++) {
-                at[i] = bases[i] + offset(i, piece, done);
-            }
-            origin(piece, done, at);
-            kernel.run(at, Math.ceilDiv(width, Order.LANES) * Order.LANES);
+        long rows = width == 0 ? 0 : piece.count() / width;
+        if (rows > 0) {
+            kernel.run(at, Math.ceilDiv(width, Order.LANES) * Order.LANES, rowSteps(steps, width), rows);
         }
+    }
+
+    /// From row to row.
+    private long[] rowSteps(long[] steps, long width) {
+        for (int i = 0; i < buffers.size() - ops.size(); i++) {
+            var scope = buffers.get(i).scope();
+            steps[i] = scope.isElement() ? types[i].bytes(width) : scope.equals(Scope.ROW) ? types[i].bytes() : 0;
+        }
+        steps[buffers.size() + 1] = width;
+        return steps;
     }
 
     /// Joins partial results pairwise, neighbours first, as [Order#joinPairwise].
@@ -282,38 +288,10 @@ final class Pass extends Crew.Work {
             long bytes = types[output].bytes();
             for (long value = 0; value < join.width(); value++) {
                 long from = partials + i * partialsEach + (join.from() + value) * bytes;
-                double joined = joinPairwise(ops.get(i), output, from, join.stride() * bytes, join.count());
-                set(output, bases[output] + (join.target() + value) * bytes, joined);
+                double joined =
+                        Partials.joinPairwise(ops.get(i), types[output], from, join.stride() * bytes, join.count());
+                Partials.set(types[output], bases[output] + (join.target() + value) * bytes, joined);
             }
-        }
-    }
-
-    private double joinPairwise(ReduceOp op, int output, long from, long stride, long count) {
-        for (long left = count; left > 1; left = (left + 1) / 2) {
-            for (long i = 0; i < left / 2; i++) {
-                double a = get(output, from + 2 * i * stride);
-                double b = get(output, from + (2 * i + 1) * stride);
-                set(output, from + i * stride, op.join(a, b));
-            }
-            if (left % 2 == 1) {
-                set(output, from + left / 2 * stride, get(output, from + (left - 1) * stride));
-            }
-        }
-        return get(output, from);
-    }
-
-    /// A partial result of a fold, f32 or f64 as what it folds.
-    private double get(int output, long address) {
-        return types[output] == Type.F32
-                ? ALL.get(ValueLayout.JAVA_FLOAT, address)
-                : ALL.get(ValueLayout.JAVA_DOUBLE, address);
-    }
-
-    private void set(int output, long address, double value) {
-        if (types[output] == Type.F32) {
-            ALL.set(ValueLayout.JAVA_FLOAT, address, (float) value);
-        } else {
-            ALL.set(ValueLayout.JAVA_DOUBLE, address, value);
         }
     }
 }

@@ -39,6 +39,12 @@ record Pieces(List<Piece> pieces, List<Join> joins) {
         return new Cutter(stage, domain, workers).cut(spans);
     }
 
+    /// How much a thread takes at once: whole chunks, so that the order of a fold does not depend on it.
+    static long grain(long count, int workers) {
+        long even = Math.ceilDiv(count, (long) PIECES_EACH * workers);
+        return Math.ceilDiv(Math.clamp(even, GRAIN_MIN, GRAIN_MAX), Order.CHUNK) * Order.CHUNK;
+    }
+
     private static final class Cutter {
         private final Stage stage;
         private final Domain domain;
@@ -191,19 +197,13 @@ record Pieces(List<Piece> pieces, List<Join> joins) {
             }
         }
 
-        /// Whole chunks, so that the order of a fold does not depend on it.
-        private long grain(long count) {
-            long even = Math.ceilDiv(count, (long) PIECES_EACH * workers);
-            return Math.ceilDiv(Math.clamp(even, GRAIN_MIN, GRAIN_MAX), Order.CHUNK) * Order.CHUNK;
-        }
-
         /// One run, in pieces of whole chunks.
         private void run(long first, long count, int tensor, long within, long target) {
             boolean partials = stage.folds() && count > Order.CHUNK;
             if (count == 0 && !stage.folds()) {
                 return;
             }
-            long grain = grain(count);
+            long grain = grain(count, workers);
             for (long done = 0; done == 0 || done < count; done += grain) {
                 long result = partials ? partial + done / Order.CHUNK : target;
                 pieces.add(new Piece(

@@ -15,13 +15,15 @@ import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /// Splits a program into the passes of a [Plan].
 ///
 /// A value that is coarser than the pass that uses it, and a reduction, becomes an array of its own, computed by an
-/// earlier pass over its own scope; element values that two passes need are computed twice rather than stored. Passes
-/// at the same depth over the same scope are one. The program's own arrays are written last, finest scope first: what
-/// a coarser value still reads of them is coarser too, and so not yet overwritten.
+/// earlier pass over its own scope; element values that two passes over all memory need are computed twice rather than
+/// stored, and [Phases] finds the passes that can run tile after tile. Passes at the same depth over the same scope are
+/// one. The program's own arrays are written last, finest scope first: what a coarser value still reads of them is coarser
+/// too, and so not yet overwritten.
 ///
 /// Where values that share bytes meet those of rows or of blocks of odd size, a run would begin within a byte. Then they are
 /// taken apart by a pass of its own before anything else, and put together by one at the end.
@@ -54,9 +56,9 @@ public final class Planner {
     public static Plan plan(Program program) {
         Legality.EXPANDED.check(program);
         var plan = new Planner(false).build(program);
-        if (!plan.stages().stream().allMatch(Stage::runsOfBytes)) {
+        if (!plan.passes().allMatch(Stage::runsOfBytes)) {
             plan = new Planner(true).build(program);
-            if (!plan.stages().stream().allMatch(Stage::runsOfBytes)) {
+            if (!plan.passes().allMatch(Stage::runsOfBytes)) {
                 throw new IllegalStateException("runs begin within bytes: " + plan);
             }
         }
@@ -87,7 +89,8 @@ public final class Planner {
             stages.add(new Stage(Scope.ELEMENT, packs));
         }
         stages.forEach(stage -> stage.nodes().forEach(Planner::checkKernel));
-        return new Plan(hosts, List.copyOf(depths.keySet()), stages);
+        var number = new AtomicInteger(depths.size());
+        return new Plan(hosts, Phases.of(stages, () -> Integer.toString(number.getAndIncrement())));
     }
 
     private static void checkKernel(Expr node) {

@@ -14,7 +14,7 @@ import java.util.List;
 /// [Write]s, or all are [Fold]s over one scope, or it is one [Scan].
 ///
 /// Values contain nothing but arrays, constants and operations on them; an array of a coarser scope than the pass is
-/// one value throughout a run ([#runs]).
+/// one value throughout a run ([#runs]), or one for each block of it ([#follows]).
 public record Stage(Scope scope, List<Output> outputs) {
     /// What a pass leaves behind.
     public sealed interface Output {
@@ -82,7 +82,24 @@ public record Stage(Scope scope, List<Output> outputs) {
 
     /// Whether `buffer` has one value throughout each run, rather than one for each index.
     public boolean uniform(Buffer buffer) {
-        return buffer.scope().coarserThan(scope) && !buffer.scope().equals(Scope.COLUMN);
+        return buffer.scope().coarserThan(scope) && !buffer.scope().equals(Scope.COLUMN) && !follows(buffer);
+    }
+
+    /// Whether `buffer` has one value for each of a run's blocks, which the pass takes as it comes to them: blocks of whole
+    /// turns that chunks are whole numbers of. A run begins with a block, or ends with the one it begins in.
+    public boolean follows(Buffer buffer) {
+        return buffer.scope().kind() == Scope.Kind.BLOCK && followsBlocks();
+    }
+
+    private boolean followsBlocks() {
+        return scope.isElement()
+                && (!folds() || !Scope.TENSOR.coarserThan(over()))
+                && reads().stream().map(Buffer::scope).filter(Scope.TENSOR::coarserThan).allMatch(Stage::isFollowed);
+    }
+
+    private static boolean isFollowed(Scope scope) {
+        return scope.isElement() || scope.kind() == Scope.Kind.BLOCK && Integer.bitCount(scope.size()) == 1
+                && scope.size() >= Order.LANES && scope.size() <= Order.CHUNK;
     }
 
     /// The longest stretch of indexes within which every uniform array keeps its value: the pass is launched once for
@@ -93,7 +110,7 @@ public record Stage(Scope scope, List<Output> outputs) {
         var runs = folds() ? run(over()) : Scope.SESSION;
         for (var buffer : reads()) {
             if (buffer.kind() != Buffer.Kind.HOST && buffer.scope().coarserThan(scope)) {
-                runs = runs.join(run(buffer.scope()));
+                runs = runs.join(follows(buffer) ? Scope.TENSOR : run(buffer.scope()));
             }
         }
         return runs;

@@ -1,0 +1,18 @@
+package dev.stepd.device.cpu;
+
+/// Where a worker is: a stretch of one tensor's elements. One for each worker, moved from tile to tile.
+final class Tile {
+    final int worker;
+    /// Position of the tensor.
+    int tensor;
+    /// How far into the tensor the tile begins.
+    long first;
+    long count;
+    /// The rows, where tiles are whole numbers of rows.
+    long firstRow;
+    long rows;
+
+    Tile(int worker) {
+        this.worker = worker;
+    }
+}
