@@ -45,6 +45,7 @@ final class TileStage {
                     yield memory.partialBytes();
                 }
                 case Stage.Write write -> memory.arrayBytes(write.target());
+                case Stage.Scan scan -> throw new IllegalStateException("no tile holds what " + scan.target() + " sums up");
             };
         }
         memory.scratch(used);
