@@ -144,6 +144,7 @@ final class Sharing {
             all.add(switch (output) {
                 case Stage.Write write -> new Stage.Write(write.target(), value);
                 case Stage.Fold fold -> new Stage.Fold(fold.op(), fold.target(), value);
+                case Stage.Scan scan -> new Stage.Scan(scan.target(), value);
             });
         }
         first.forEach(node -> all.add(new Stage.Write(temps.get(node), reading.get(node))));
