@@ -14,6 +14,7 @@ public final class Bench {
 
     static {
         SUITES.put("kernel", KernelFigures::measure);
+        SUITES.put("rules", RuleFigures::measure);
         SUITES.put("http", HttpFigures::measure);
         SUITES.put("start", StartFigures::measure);
     }
@@ -31,7 +32,7 @@ public final class Bench {
         System.out.println(conditions());
         var figures = new ArrayList<Figure>();
         for (var name : names) {
-            System.err.println("stepd: measuring " + name + ", for a minute or two");
+            System.err.println("stepd: measuring " + name + ", for a few minutes");
             figures.addAll(SUITES.get(name).get());
         }
         print(figures);

@@ -1,7 +1,6 @@
 package dev.stepd.bench;
 
 import dev.stepd.engine.KernelBenchmark;
-import dev.stepd.engine.RuleBenchmark;
 import dev.stepd.engine.SmallStepBenchmark;
 import java.util.ArrayList;
 import java.util.List;
@@ -19,7 +18,6 @@ final class KernelFigures {
         var figures = new ArrayList<Figure>();
         againstC(figures);
         small(figures);
-        rules(figures);
         return figures;
     }
 
@@ -41,15 +39,6 @@ final class KernelFigures {
             figures.add(Figure.info("AdamW step, %,d parameters".formatted(elements), "%.1f us".formatted(Runs.score(run))));
             double bytes = Runs.median(run, iteration -> Runs.counter(iteration, "gc.alloc.rate.norm"));
             figures.add(Figure.atMost("  bytes allocated a step", bytes, ALLOCATED_BYTES_MAX, "B"));
-        }
-    }
-
-    private static void rules(List<Figure> figures) {
-        for (var run : Runs.of(RuleBenchmark.class)) {
-            double nanos = Runs.score(run) / RuleBenchmark.ELEMENTS;
-            double bytes = Runs.median(run, iteration -> Runs.counter(iteration, "bytes"));
-            figures.add(Figure.info("update of 16 M parameters, " + run.getParams().getParam("optimizer"),
-                    "%.2f ns, %.0f B, %.1f GB/s".formatted(nanos, bytes, bytes / nanos)));
         }
     }
 

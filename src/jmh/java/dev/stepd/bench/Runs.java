@@ -12,6 +12,7 @@ import org.openjdk.jmh.results.IterationResult;
 import org.openjdk.jmh.results.RunResult;
 import org.openjdk.jmh.runner.Runner;
 import org.openjdk.jmh.runner.RunnerException;
+import org.openjdk.jmh.runner.options.ChainedOptionsBuilder;
 import org.openjdk.jmh.runner.options.OptionsBuilder;
 
 /// Runs JMH and reads what it measured, by iteration rather than as a mean: the machine may be shared, and a median does
@@ -20,14 +21,25 @@ final class Runs {
     private Runs() {}
 
     static Collection<RunResult> of(Class<?> benchmark) {
-        var options = new OptionsBuilder()
+        return of(benchmark, options(benchmark));
+    }
+
+    /// Runs a benchmark once for each value of a parameter.
+    static Collection<RunResult> of(Class<?> benchmark, String parameter, List<String> values) {
+        return of(benchmark, options(benchmark).param(parameter, values.toArray(String[]::new)));
+    }
+
+    private static ChainedOptionsBuilder options(Class<?> benchmark) {
+        return new OptionsBuilder()
                 .include("^" + benchmark.getName().replace(".", "\\.") + "\\.")
                 .addProfiler(GCProfiler.class)
                 .output(log(benchmark).toString())
-                .shouldFailOnError(true)
-                .build();
+                .shouldFailOnError(true);
+    }
+
+    private static Collection<RunResult> of(Class<?> benchmark, ChainedOptionsBuilder options) {
         try {
-            return new Runner(options).run();
+            return new Runner(options.build()).run();
         } catch (RunnerException e) {
             throw new IllegalStateException(benchmark.getSimpleName() + " failed; " + log(benchmark) + " says how", e);
         }

@@ -86,7 +86,7 @@ public final class Engine implements AutoCloseable {
         var optimizer = Optimizer.of(blueprint);
         var settings = optimizer.settings();
         return new Composition(settings.resolved(), settings.resolvedWrap(), settings.resolvedAverage(),
-                optimizer.clip().resolved(), blueprint.composition().state());
+                optimizer.clip().resolved(), optimizer.format().resolved());
     }
 
     /// A hash of the programs behind a blueprint: snapshots carry it, and a restore under another program is refused.

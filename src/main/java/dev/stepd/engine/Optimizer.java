@@ -1,10 +1,11 @@
 package dev.stepd.engine;
 
+import dev.stepd.error.ErrorCode;
+import dev.stepd.error.Nearest;
+import dev.stepd.error.ServiceException;
 import dev.stepd.rule.Clip;
 import dev.stepd.rule.Settings;
 import dev.stepd.rule.Spec;
-import dev.stepd.rule.View;
-import dev.stepd.tensor.DType;
 import dev.stepd.tensor.TensorSpec;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
@@ -16,27 +17,65 @@ import java.util.List;
 /// What a blueprint asks for, read and checked: the settings, where the tensors lie, and a recipe for each kind of them.
 ///
 /// @param recipes in the layout's order of kinds
-record Optimizer(Settings settings, Clip clip, Layout layout, List<Recipe> recipes) {
+record Optimizer(Settings settings, Clip clip, StateFormat format, Layout layout, List<Recipe> recipes) {
     static Optimizer of(Engine.Blueprint blueprint) {
         var composition = blueprint.composition();
         var settings = Settings.read(composition, blueprint.groups(), blueprint.schedule());
         var clip = Clip.read(composition.clip());
         clip.check(settings, blueprint.tensors());
-        var layout = layout(settings, blueprint.tensors());
-        return new Optimizer(
-                settings, clip, layout, layout.kinds().stream().map(kind -> new Recipe(settings, clip, kind)).toList());
+        var format = StateFormat.read(composition.state());
+        var layout = layout(settings, clip, format, blueprint.tensors());
+        var recipes = layout.kinds().stream().map(kind -> new Recipe(settings, clip, kind, format)).toList();
+        checkSlots(settings, format, recipes);
+        return new Optimizer(settings, clip, format, layout, recipes);
     }
 
-    private static Layout layout(Settings settings, List<TensorSpec> tensors) {
+    /// A step that joins all tensors is one program, so it has one kind: all are coded if one is.
+    private static Layout layout(Settings settings, Clip clip, StateFormat format, List<TensorSpec> tensors) {
         var views = settings.rule().views(tensors, settings);
-        var kinds = views.stream().map(View::kind).map(view -> new Kind(view, DType.F32, false)).toList();
+        boolean joined = Recipe.each(settings, clip).stream().anyMatch(Recipe::joinsTensors);
+        boolean all = joined && tensors.stream().anyMatch(tensor -> format.codes(tensor.elementCount()));
+        var kinds = new ArrayList<Kind>();
+        for (int i = 0; i < tensors.size(); i++) {
+            boolean coded = all || !joined && format.codes(tensors.get(i).elementCount());
+            kinds.add(new Kind(views.get(i).kind(), tensors.get(i).dtype(), coded));
+        }
+        if (joined && kinds.stream().distinct().count() > 1) {
+            throw new ServiceException(ErrorCode.INVALID_VALUE, "tensors have the dtypes "
+                    + tensors.stream().map(TensorSpec::dtype).distinct().toList() + ", expected one: "
+                    + settings.rule().spec().name() + " sums over all tensors of the session");
+        }
         var groups = tensors.stream().map(tensor -> settings.groupOf(tensor.name())).toList();
         return Layout.of(tensors, kinds, views, groups);
     }
 
+    private static void checkSlots(Settings settings, StateFormat format, List<Recipe> recipes) {
+        var known = settings.rule().kinds().stream()
+                .flatMap(kind -> settings.slots(kind).stream())
+                .map(Spec.SlotSpec::name)
+                .distinct()
+                .toList();
+        for (var name : format.slots().keySet()) {
+            if (!known.contains(name)) {
+                throw new ServiceException(ErrorCode.UNKNOWN_NAME, "state.slots: there is no slot \"" + name + "\""
+                        + Nearest.hint(name, known) + "; known are " + known);
+            }
+        }
+        for (var recipe : recipes) {
+            for (var slot : recipe.stored()) {
+                if (StateFormat.isCoarse(slot.codec()) && slot.spec().fine() != null) {
+                    var field = format.slots().containsKey(slot.spec().name()) ? "slots." + slot.spec().name() : "format";
+                    throw new ServiceException(ErrorCode.INVALID_VALUE, "state." + field + " is " + slot.codec().name()
+                            + ", expected f32, bf16 or f16 for the slot " + slot.spec().name() + ": " + slot.spec().fine()
+                            + "; say so in state.slots");
+                }
+            }
+        }
+    }
+
     /// Every slot by kind, as the session keeps them.
-    List<List<Spec.SlotSpec>> slots() {
-        return recipes.stream().map(Recipe::slots).toList();
+    List<List<Stored>> slots() {
+        return recipes.stream().map(Recipe::stored).toList();
     }
 
     boolean needsParameters() {

@@ -41,7 +41,7 @@ final class Partition implements AutoCloseable {
         this.device = device;
         this.domain = Layout.domain(places, recipe.settings().groupCount());
         this.recipe = recipe;
-        this.arrays = new StateArrays(places, domain, recipe.slots(), device.memory());
+        this.arrays = new StateArrays(places, domain, recipe, device.memory());
         this.segments = new HashMap<>(shared);
         segments.putAll(arrays.segments());
         arrays.initialize(hyper);
@@ -51,6 +51,21 @@ final class Partition implements AutoCloseable {
 
     private Variants variants(boolean updatesParameters) {
         return new Variants(recipe, updatesParameters, device, domain, segments, inBody);
+    }
+
+    /// Gives slots that start at the parameter their values.
+    ///
+    /// @param all the tensors of the partition
+    void startAtParameters(Spans all) {
+        if (arrays.copiesParameters()) {
+            arrays.copyParameters();
+            return;
+        }
+        recipe.start().ifPresent(plan -> {
+            try (var start = new Variant(plan, Recipe.hostNames(recipe.settings()), device, domain, segments, Map.of())) {
+                start.run(all, MemorySegment.NULL);
+            }
+        });
     }
 
     /// What writes an average of the parameters where deltas go; the caller closes it.

@@ -8,7 +8,7 @@ import dev.stepd.expr.Expr;
 import dev.stepd.expr.Scalar;
 import dev.stepd.expr.Scope;
 import dev.stepd.expr.Type;
-import dev.stepd.rule.Inputs;
+import dev.stepd.expr.codec.Formats;
 import dev.stepd.rule.Spec;
 import dev.stepd.tensor.DType;
 import dev.stepd.tensor.Part;
@@ -27,17 +27,21 @@ final class StateArrays implements AutoCloseable {
 
     private final List<Layout.Place> places;
     private final Domain domain;
-    private final List<Spec.SlotSpec> slots;
+    private final Buffer parameter;
+    private final DType dtype;
+    private final List<Stored> slots;
     private final Region region;
     private final Map<Buffer, MemorySegment> segments = new LinkedHashMap<>();
 
-    StateArrays(List<Layout.Place> places, Domain domain, List<Spec.SlotSpec> slots, Memory memory) {
+    StateArrays(List<Layout.Place> places, Domain domain, Recipe recipe, Memory memory) {
         this.places = places;
         this.domain = domain;
-        this.slots = slots;
+        this.parameter = recipe.parameter();
+        this.dtype = recipe.kind().dtype();
+        this.slots = recipe.stored();
         var buffers = new ArrayList<Buffer>();
-        buffers.add(Inputs.param(Type.F32));
-        slots.forEach(slot -> buffers.add(Recipe.buffer(slot)));
+        buffers.add(parameter);
+        slots.forEach(slot -> buffers.addAll(slot.arrays()));
         var offsets = new long[buffers.size() + 1];
         for (int i = 0; i < buffers.size(); i++) {
             offsets[i + 1] = Math.addExact(offsets[i], roomFor(buffers.get(i)));
@@ -61,17 +65,19 @@ final class StateArrays implements AutoCloseable {
     /// @param hyper the hyperparameters of a group at the first step
     void initialize(java.util.function.IntFunction<Map<String, Double>> hyper) {
         for (var slot : slots) {
-            if (slot.startsAtParameter()) {
+            if (slot.spec().startsAtParameter()) {
                 continue; // which is not here yet
             }
             if (isShared(slot)) {
-                fill(of(Recipe.buffer(slot)), slot.storage(), initial(slot, hyper.apply(0)));
+                fill(slot, 0, of(slot.slot()), initial(slot.spec(), hyper.apply(0)));
                 continue;
             }
-            var parts = parts(Recipe.buffer(slot));
-            for (int position = 0; position < parts.size(); position++) {
-                int group = places.get(position).group();
-                fill(parts.get(position), slot.storage(), initial(slot, hyper.apply(group)));
+            for (int array = 0; array < slot.arrays().size(); array++) {
+                var parts = parts(slot.arrays().get(array));
+                for (int position = 0; position < parts.size(); position++) {
+                    int group = places.get(position).group();
+                    fill(slot, array, parts.get(position), initial(slot.spec(), hyper.apply(group)));
+                }
             }
         }
     }
@@ -85,27 +91,49 @@ final class StateArrays implements AutoCloseable {
     }
 
     /// Whether the session has one value of the slot, which belongs to no tensor.
-    private static boolean isShared(Spec.SlotSpec slot) {
-        return slot.scope().equals(Scope.SESSION);
+    private static boolean isShared(Stored slot) {
+        return slot.spec().scope().equals(Scope.SESSION);
     }
 
-    void initializeFromParameters() {
+    /// Whether slots that start at the parameter are copies of it as they are kept.
+    boolean copiesParameters() {
+        return dtype == DType.F32
+                && slots.stream().filter(slot -> slot.spec().startsAtParameter()).allMatch(Stored::isPlain);
+    }
+
+    void copyParameters() {
         for (var slot : slots) {
-            if (slot.startsAtParameter()) {
-                of(Recipe.buffer(slot)).copyFrom(of(Inputs.param(Type.F32)));
+            if (slot.spec().startsAtParameter()) {
+                of(slot.slot()).copyFrom(of(parameter));
             }
         }
     }
 
-    private static void fill(MemorySegment values, Type type, double value) {
-        if (value == 0) {
+    /// @param array which of the slot's arrays the values are of
+    private static void fill(Stored slot, int array, MemorySegment values, double value) {
+        if (value == 0 && slot.isPlain()) {
             return;
         }
-        for (long i = 0; i < values.byteSize() / type.bytes(); i++) {
-            if (type == Type.F64) {
-                values.setAtIndex(ValueLayout.JAVA_DOUBLE, i, value);
-            } else {
-                values.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) value);
+        var storage = slot.arrays().get(array).storage();
+        long bits = slot.isPlain()
+                ? Scalar.of(storage, value)
+                : Formats.initial(slot.codec(), slot.slot(), (float) value).get(array);
+        switch (storage) {
+            case F64, I64 -> fill(values, 8, bits);
+            case F32, I32 -> fill(values, 4, bits);
+            case I16 -> fill(values, 2, bits);
+            case I8 -> values.fill((byte) bits);
+            case I4 -> values.fill((byte) (bits << 4 | bits));
+            case BOOL -> throw new IllegalStateException("a slot of booleans");
+        }
+    }
+
+    private static void fill(MemorySegment values, int bytes, long bits) {
+        for (long at = 0; at < values.byteSize(); at += bytes) {
+            switch (bytes) {
+                case 8 -> values.set(ValueLayout.JAVA_LONG, at, bits);
+                case 4 -> values.set(ValueLayout.JAVA_INT, at, (int) bits);
+                default -> values.set(ValueLayout.JAVA_SHORT, at, (short) bits);
             }
         }
     }
@@ -120,17 +148,16 @@ final class StateArrays implements AutoCloseable {
 
     /// The stretch of an array that belongs to each tensor, in layout order.
     private List<MemorySegment> parts(Buffer buffer) {
-        var starts = domain.starts(buffer.scope());
+        var starts = domain.byteStarts(buffer);
         var parts = new ArrayList<MemorySegment>();
         for (int i = 0; i + 1 < starts.length; i++) {
-            long bytes = buffer.storage().bytes();
-            parts.add(of(buffer).asSlice(starts[i] * bytes, (starts[i + 1] - starts[i]) * bytes));
+            parts.add(of(buffer).asSlice(starts[i], starts[i + 1] - starts[i]));
         }
         return parts;
     }
 
     List<Part> parameters() {
-        var data = parts(Inputs.param(Type.F32));
+        var data = parts(parameter);
         var parts = new ArrayList<Part>();
         for (int i = 0; i < data.size(); i++) {
             var tensor = places.get(i).tensor();
@@ -139,17 +166,20 @@ final class StateArrays implements AutoCloseable {
         return parts;
     }
 
-    /// By tensor, then in the rule's order.
+    /// By tensor, then in the rule's order, as they are kept: codes, then scales.
     List<Part> slots() {
-        var ofTensors = slots.stream().filter(slot -> !isShared(slot)).toList();
-        var data = ofTensors.stream().map(slot -> parts(Recipe.buffer(slot))).toList();
+        var arrays = new ArrayList<Map.Entry<Stored, Buffer>>();
+        slots.stream().filter(slot -> !isShared(slot))
+                .forEach(slot -> slot.arrays().forEach(array -> arrays.add(Map.entry(slot, array))));
+        var data = arrays.stream().map(entry -> parts(entry.getValue())).toList();
         var parts = new ArrayList<Part>();
         for (int position = 0; position < places.size(); position++) {
             var tensor = places.get(position).tensor();
-            for (int i = 0; i < ofTensors.size(); i++) {
-                var slot = ofTensors.get(i);
-                var shape = shape(slot.scope(), tensor.shape(), position);
-                parts.add(part(tensor.name(), slot, shape, data.get(i).get(position)));
+            for (int i = 0; i < arrays.size(); i++) {
+                var array = arrays.get(i).getValue();
+                var type = dtype(arrays.get(i).getKey(), array);
+                var shape = shape(array, tensor.shape(), position);
+                parts.add(new Part(tensor.name() + "#" + array.name(), type, shape, data.get(i).get(position)));
             }
         }
         return parts;
@@ -159,17 +189,26 @@ final class StateArrays implements AutoCloseable {
     List<Part> sharedSlots() {
         return slots.stream()
                 .filter(StateArrays::isShared)
-                .map(slot -> part("", slot, Shape.of(1), of(Recipe.buffer(slot))))
+                .map(slot -> new Part("#" + slot.spec().name(), dtype(slot, slot.slot()), Shape.of(1), of(slot.slot())))
                 .toList();
     }
 
-    private static Part part(String tensor, Spec.SlotSpec slot, Shape shape, MemorySegment data) {
-        var dtype = slot.storage() == Type.F64 ? DType.F64 : DType.F32;
-        return new Part(tensor + "#" + slot.name(), dtype, shape, data);
+    private static DType dtype(Stored slot, Buffer array) {
+        return switch (array.storage()) {
+            case F64 -> DType.F64;
+            case F32 -> DType.F32;
+            case I16 -> slot.codec().name().equals("bf16") ? DType.BF16 : DType.F16;
+            case I8, I4 -> DType.U8;
+            case I32, I64, BOOL -> throw new IllegalStateException("no slot is kept in " + array.storage());
+        };
     }
 
-    private Shape shape(Scope scope, Shape tensor, int position) {
-        return scope.isElement() ? tensor : Shape.of(domain.tensors().get(position).count(scope));
+    /// Two codes of four bits share a byte, so such an array has half as many bytes, without a shape.
+    private Shape shape(Buffer array, Shape tensor, int position) {
+        if (array.storage() == Type.I4) {
+            return Shape.of(array.storage().bytes(tensor.elementCount()));
+        }
+        return array.scope().isElement() ? tensor : Shape.of(domain.tensors().get(position).count(array.scope()));
     }
 
     long byteCount() {

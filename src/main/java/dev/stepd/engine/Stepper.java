@@ -201,7 +201,7 @@ public final class Stepper implements AutoCloseable {
     /// Declares that [#parameters] has been filled. Before the first step, slots that start at the parameter do so now.
     public void parametersLoaded() {
         if (step == 0) {
-            partitions.forEach(partition -> partition.arrays().initializeFromParameters());
+            partitions.forEach(partition -> partition.startAtParameters(all(partition)));
         }
         if (!hasParameters) {
             hasParameters = true;
@@ -223,11 +223,8 @@ public final class Stepper implements AutoCloseable {
     ///
     /// @param into laid out as [#body] says, with the average where deltas go
     public void average(String name, MemorySegment into) {
-        var everything = new BitSet();
-        everything.set(0, tensorSteps.length);
         for (var partition : partitions) {
-            int from = partition.position(0);
-            var all = cut(everything, from, from + partition.size());
+            var all = all(partition);
             try (var variant = partition.average(name)) {
                 for (var span : all.spans()) {
                     int first = partition.position(span.from());
@@ -237,6 +234,13 @@ public final class Stepper implements AutoCloseable {
                 variant.run(all, into);
             }
         }
+    }
+
+    private Spans all(Partition partition) {
+        var everything = new BitSet();
+        everything.set(0, tensorSteps.length);
+        int from = partition.position(0);
+        return cut(everything, from, from + partition.size());
     }
 
     /// Every slot of every tensor, in layout order and then the rule's slot order; last what the session has once.
@@ -286,7 +290,8 @@ public final class Stepper implements AutoCloseable {
 
     /// Tells host values which inputs came.
     private void note(BitSet given) {
-        int first = hyper.length - body.inputs().size();
+        int first = optimizer.settings().numberNames().size();
+        hyper[hyper.length - 1] = optimizer.format().seed();
         for (int i = 0; i < body.inputs().size(); i++) {
             hyper[first + i] = given.get(i) ? 1 : 0;
             if (body.inputs().get(i).spec().required() && !given.get(i)) {

@@ -322,10 +322,10 @@ public sealed interface Expr {
     }
 
     /// The `rank`-th largest value of a finer scope within each index of `over`: 1 for the largest, equal ones counted one by one.
-    /// NaN is no number and not counted; where there are fewer numbers than `rank`, the result is NaN. A zero comes out
-    /// positive. Tensors without gradient take no part.
+    /// NaN is no number and not counted; where there are fewer numbers than `rank`, or it is below 1, the result is NaN. A zero
+    /// comes out positive. Tensors without gradient take no part.
     ///
-    /// @param rank a whole number of at least 1, the same within each index of `over`
+    /// @param rank a whole number, the same within each index of `over`
     record Ranked(Scope over, Expr x, Expr rank) implements Expr {
         public Ranked {
             require(x.type().isReal() && rank.type() == Type.F64, "the " + rank.type() + "-th of " + x.type());
@@ -351,6 +351,29 @@ public sealed interface Expr {
         @Override
         public Expr with(List<Expr> operands) {
             return new Ranked(over, operands.get(0), operands.get(1));
+        }
+    }
+
+    /// The sum of a tensor's value and those of all tensors before it, in the session's order: `r = r_before + x`, in f64.
+    /// Tensors without gradient take no part.
+    record RunningSum(Expr x) implements Expr {
+        public RunningSum {
+            require(x.type() == Type.F64 && x.scope().equals(Scope.TENSOR), "running sum of " + x.type() + " by " + x.scope());
+        }
+
+        @Override
+        public Type type() {
+            return Type.F64;
+        }
+
+        @Override
+        public List<Expr> operands() {
+            return List.of(x);
+        }
+
+        @Override
+        public Expr with(List<Expr> operands) {
+            return new RunningSum(operands.getFirst());
         }
     }
 

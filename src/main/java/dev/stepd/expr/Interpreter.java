@@ -99,6 +99,7 @@ public final class Interpreter {
         node.operands().forEach(this::value);
         var computed = node instanceof Expr.Reduce reduce ? reduce(reduce)
                 : node instanceof Expr.Ranked ranked ? rank(ranked)
+                : node instanceof Expr.RunningSum running ? sumUp(running)
                 : each(node);
         values.put(node, computed);
         return computed;
@@ -135,7 +136,7 @@ public final class Interpreter {
             case Expr.Convert(Type type, Expr x) -> Scalar.convert(x.type(), type, at(x, node, i));
             case Expr.Bits(Expr x) -> Scalar.twin(x.type(), at(x, node, i));
             case Expr.Lookup(Table table, Expr x) -> table.at((int) at(x, node, i));
-            case Expr.Reduce _, Expr.Ranked _ -> throw new IllegalStateException("of many operand values: " + node);
+            case Expr.Reduce _, Expr.Ranked _, Expr.RunningSum _ -> throw new IllegalStateException("of many operand values: " + node);
         };
     }
 
@@ -178,6 +179,18 @@ public final class Interpreter {
         return result;
     }
 
+    private long[] sumUp(Expr.RunningSum node) {
+        var result = new long[extents.size()];
+        double sum = 0;
+        for (int tensor = 0; tensor < result.length; tensor++) {
+            if (extents.get(tensor).present) {
+                sum += Double.longBitsToDouble(values.get(node.x())[tensor]);
+            }
+            result[tensor] = Double.doubleToRawLongBits(sum);
+        }
+        return result;
+    }
+
     private long[] rank(Expr.Ranked node) {
         var type = node.x().type();
         var members = members(node.x().scope(), node.over());
@@ -190,7 +203,8 @@ public final class Interpreter {
                     .sorted()
                     .toArray();
             double rank = Scalar.toDouble(Type.F64, at(node.rank(), node, i));
-            double ranked = rank > numbers.length ? Double.NaN : numbers[numbers.length - (int) rank] + 0.0;
+            boolean exists = rank >= 1 && rank <= numbers.length;
+            double ranked = exists ? numbers[numbers.length - (int) rank] + 0.0 : Double.NaN;
             result[i] = Double.doubleToRawLongBits(ranked);
         }
         return result;

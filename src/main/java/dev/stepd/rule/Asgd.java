@@ -25,6 +25,7 @@ final class Asgd implements Rule {
                 .real("t0", 1e6, Hyperparameter.Range.NON_NEGATIVE, "the step from which parameters are averaged")
                 .weightDecay(0)
                 .slot("ax", Spec.Sign.SIGNED)
+                .fine("it holds parameter values, whose small steps codes would swallow")
                 .slot("eta", Scope.TENSOR, Spec.Sign.UNSIGNED, new Expr.Hyper("lr"))
                 .slot("mu", Scope.TENSOR, Spec.Sign.UNSIGNED, 1)
                 .build();

@@ -70,14 +70,16 @@ public final class Catalogue {
             new SophiaG(),
             new SophiaH(),
             new Sania(),
-            new Core());
+            new Core(),
+            new AdamHd());
 
     private static final List<Wrapper> WRAPPERS = List.of(new Lookahead(), new Grokfast(), new Cautious(), new ScheduleFree());
 
     private static final List<Wrapper> AVERAGES =
             List.of(new ExponentialAverage(), new StochasticWeightAverage(), new BiasCorrectedAverage());
 
-    private static final List<Preset> PRESETS = Presets.all();
+    private static final List<Preset> PRESETS =
+            Stream.concat(Presets.all().stream(), FormatPresets.all().stream()).toList();
 
     private Catalogue() {}
 
@@ -98,6 +100,11 @@ public final class Catalogue {
     /// The names that stand for compositions.
     public static List<Preset> presets() {
         return PRESETS;
+    }
+
+    /// Whether a preset is one for the format of its slots.
+    public static boolean isFormat(Preset preset) {
+        return preset.byDefault().state() != null;
     }
 
     /// @throws ServiceException [ErrorCode#UNKNOWN_NAME] with the nearest name

@@ -43,6 +43,10 @@ public record Composition(
         return new Composition(optimizer, wrap, average, by, state);
     }
 
+    Composition keeping(Map<String, @Nullable Object> slots) {
+        return new Composition(optimizer, wrap, average, clip, slots);
+    }
+
     /// The same without presets: what a preset stands for is inside whatever else is asked for.
     ///
     /// @throws ServiceException `INVALID_VALUE` where the preset and the session both say what there is one of, and as

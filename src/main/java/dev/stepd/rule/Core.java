@@ -45,6 +45,7 @@ final class Core implements Rule {
                 .maximize()
                 .moments()
                 .slot("step_size", Spec.Sign.UNSIGNED, new Expr.Hyper("lr"))
+                .fine("it grows by factors that codes would round away")
                 .slot("score", Spec.Sign.SIGNED)
                 .build();
     }
@@ -114,10 +115,10 @@ final class Core implements Rule {
             return value;
         }
         var score = in.slot("score").old();
-        var count = frozenCount(in);
-        var least = Inputs.ranked(Scope.TENSOR, score, Inputs.max(count, Inputs.one()));
-        var frozen = Inputs.and(Inputs.positive(count), Inputs.atLeast(score, least.times(NEARLY)));
-        return Expr.select(ripe(in), Expr.select(frozen, Expr.constant(0), value), value);
+        var least = Inputs.ranked(Scope.TENSOR, score, frozenCount(in)); // of none there is no least: NaN, which no score reaches
+        var frozen = Inputs.atLeast(score, least.times(NEARLY));
+        var plasticity = Expr.select(frozen, Expr.constant(score.type(), 0), Expr.constant(score.type(), 1));
+        return Expr.select(ripe(in), value.times(plasticity), value);
     }
 
     private static Expr scored(Inputs in, Expr gain) {

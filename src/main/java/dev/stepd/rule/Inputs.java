@@ -363,6 +363,11 @@ public final class Inputs {
         return new Expr.Ranked(over, x, rank);
     }
 
+    /// The sum of a tensor's value and those of all tensors before it, in the session's order.
+    static Expr runningSum(Expr ofTensors) {
+        return new Expr.RunningSum(ofTensors);
+    }
+
     /// The whole part of an f64 value from 0 to 2^51.
     static Expr floor(Expr x) {
         // Adding 2^52 rounds to a whole number, which subtracting it leaves.

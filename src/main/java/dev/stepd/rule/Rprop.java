@@ -25,6 +25,7 @@ final class Rprop implements Rule {
                 .maximize()
                 .slot("prev", Spec.Sign.SIGNED)
                 .slot("step_size", Spec.Sign.UNSIGNED, new Expr.Hyper("lr"))
+                .fine("it grows by factors that codes would round away")
                 .build();
     }
 

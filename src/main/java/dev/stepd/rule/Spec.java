@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /// What the catalogue knows of an optimizer besides its step.
 ///
@@ -37,7 +38,13 @@ public record Spec(
     /// One state array.
     ///
     /// @param initial its value before the first step: a constant, a hyperparameter or the parameter
-    public record SlotSpec(String name, Scope scope, Type storage, Sign sign, Expr initial) {
+    /// @param fine why formats with few codes cannot keep it, or null if they can
+    public record SlotSpec(
+            String name, Scope scope, Type storage, Sign sign, Expr initial, @Nullable String fine) {
+        public SlotSpec(String name, Scope scope, Type storage, Sign sign, Expr initial) {
+            this(name, scope, storage, sign, initial, null);
+        }
+
         /// Whether the slot is a copy of the parameter before the first step.
         public boolean startsAtParameter() {
             return initial instanceof Expr.Read;
@@ -45,7 +52,7 @@ public record Spec(
 
         /// The same with one value for each index of another scope.
         SlotSpec over(Scope other) {
-            return new SlotSpec(name, other, storage(other), sign, initial);
+            return new SlotSpec(name, other, storage(other), sign, initial, fine);
         }
 
         /// What exists once a tensor or session is kept in f64.
@@ -55,7 +62,12 @@ public record Spec(
 
         /// The same under another name.
         SlotSpec named(String other) {
-            return new SlotSpec(other, scope, storage, sign, initial);
+            return new SlotSpec(other, scope, storage, sign, initial, fine);
+        }
+
+        /// The same where few codes would not do.
+        SlotSpec fine(String why) {
+            return new SlotSpec(name, scope, storage, sign, initial, why);
         }
     }
 
@@ -249,7 +261,14 @@ public record Spec(
 
         /// An element-wise slot that starts at the parameter.
         Builder slotOfParameter(String name) {
-            return slot(name, Sign.SIGNED, new Expr.Read(Inputs.param(Type.F32)));
+            return slot(name, Sign.SIGNED, new Expr.Read(Inputs.param(Type.F32)))
+                    .fine("it holds parameter values, whose small steps codes would swallow");
+        }
+
+        /// The last slot is one that formats with few codes cannot keep.
+        Builder fine(String why) {
+            slots.add(slots.removeLast().fine(why));
+            return this;
         }
 
         /// A slot of another scope. What exists once a tensor or session is kept in f64.

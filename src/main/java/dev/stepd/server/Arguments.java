@@ -96,7 +96,7 @@ final class Arguments {
         var help = new StringBuilder("""
                 usage: stepd serve [flags]        runs the server
                        stepd demo                 trains a classifier of digits through a server of its own
-                       stepd explain OPTIMIZER    prints what an optimizer compiles to
+                       stepd explain OPTIMIZER    prints an optimizer's equations and what they compile to
 
                 """);
         for (var flag : FLAGS) {

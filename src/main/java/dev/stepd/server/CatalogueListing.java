@@ -1,72 +1,69 @@
 package dev.stepd.server;
 
+import dev.stepd.expr.Expr;
+import dev.stepd.expr.Scalar;
+import dev.stepd.expr.equation.Equation;
+import dev.stepd.expr.equation.Equations;
 import dev.stepd.http.Optimizers;
-import dev.stepd.rule.Catalogue;
-import dev.stepd.engine.Recipe;
-import dev.stepd.rule.Clip;
 import dev.stepd.rule.Composition;
+import dev.stepd.rule.Entry;
 import dev.stepd.rule.Hyperparameter;
-import dev.stepd.rule.Preset;
-import dev.stepd.rule.Settings;
 import dev.stepd.rule.Spec;
-import java.util.ArrayList;
-import java.util.Collection;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.stream.Stream;
 
-/// Writes the catalogue of rules as the objects clients see.
+/// Writes the catalogue as the objects clients see.
 final class CatalogueListing {
     private CatalogueListing() {}
 
     static Optimizers optimizers() {
-        var all = new ArrayList<Map<String, Object>>();
-        Catalogue.rules().forEach(rule -> all.add(entry("optimizer", rule.spec(), Composition.of(named(rule.spec())))));
-        Catalogue.presets().forEach(preset -> all.add(preset(preset)));
-        Catalogue.wrappers().forEach(wrapper -> all.add(entry("wrapper", wrapper.spec(),
-                new Composition(Map.of("name", "sgd"), List.of(named(wrapper.spec())), null, null, null))));
-        Catalogue.averages().forEach(average -> all.add(entry("average", average.spec(),
-                new Composition(Map.of("name", "sgd"), List.of(), named(average.spec()), null, null))));
-        return new Optimizers(all);
+        return new Optimizers(Entry.all().stream().map(CatalogueListing::written).toList());
     }
 
-    private static Map<String, Object> named(Spec spec) {
-        return Map.of("name", spec.name());
-    }
-
-    private static Map<String, Object> preset(Preset preset) {
-        var meant = preset.byDefault();
-        var json = entry("preset", preset.spec(), meant);
-        var parts = new LinkedHashMap<String, Object>();
-        parts.put("optimizer", meant.optimizer());
-        parts.put("wrap", meant.wrap());
-        if (meant.average() != null) {
-            parts.put("average", meant.average());
-        }
-        if (meant.clip() != null) {
-            parts.put("clip", meant.clip());
-        }
-        if (meant.state() != null) {
-            parts.put("state", meant.state());
-        }
-        json.put("stands_for", parts);
-        return json;
-    }
-
-    /// @param inUse a session in which the entry has its part
-    private static Map<String, Object> entry(String kind, Spec spec, Composition inUse) {
+    private static Map<String, Object> written(Entry entry) {
+        var spec = entry.spec();
         var json = new LinkedHashMap<String, Object>();
         json.put("name", spec.name());
-        json.put("kind", kind);
+        json.put("kind", entry.kind().name().toLowerCase(Locale.ROOT));
         json.put("title", spec.title());
         json.put("paper", spec.paper());
         json.put("reference", spec.reference());
         json.put("hyperparameters", spec.hyperparameters().stream().map(CatalogueListing::hyperparameter).toList());
-        json.put("slots", (kind.equals("preset") ? keptBy(inUse) : spec.slots()).stream().map(CatalogueListing::slot).toList());
+        json.put("slots", entry.slots().stream().map(slot -> slot(slot, entry)).toList());
+        json.put("steps", entry.steps().stream().map(step -> step(step, entry)).toList());
+        json.put("other_equations_with", entry.variations());
         json.put("extra_inputs", spec.inputs().stream().map(CatalogueListing::input).toList());
-        json.put("needs_parameters", needsParameters(inUse));
+        json.put("needs_parameters", entry.needsParameters());
+        if (entry.kind() == Entry.Kind.PRESET) {
+            json.put("stands_for", parts(entry.composition()));
+        }
+        return json;
+    }
+
+    private static Map<String, Object> parts(Composition composition) {
+        var parts = new LinkedHashMap<String, Object>();
+        parts.put("optimizer", composition.optimizer());
+        parts.put("wrap", composition.wrap());
+        if (composition.average() != null) {
+            parts.put("average", composition.average());
+        }
+        if (composition.clip() != null) {
+            parts.put("clip", composition.clip());
+        }
+        if (composition.state() != null) {
+            parts.put("state", composition.state());
+        }
+        return parts;
+    }
+
+    private static Map<String, Object> step(Entry.Step step, Entry entry) {
+        var json = new LinkedHashMap<String, Object>();
+        json.put("tensors", step.tensors().isEmpty() ? "all" : step.tensors());
+        json.put("equations", step.equations().stream().map(Equation::toString).toList());
+        json.put("average", step.averages().stream().map(Equation::toString).toList());
+        json.put("slots", step.slots().stream().map(Spec.SlotSpec::name).toList());
+        json.put("state_bytes_per_parameter", FormatSize.bytesByFormat(entry, step));
         return json;
     }
 
@@ -116,13 +113,21 @@ final class CatalogueListing {
         }
     }
 
-    private static Map<String, Object> slot(Spec.SlotSpec slot) {
+    private static Map<String, Object> slot(Spec.SlotSpec slot, Entry entry) {
         var json = new LinkedHashMap<String, Object>();
         json.put("name", slot.name());
         json.put("scope", slot.scope().kind().name().toLowerCase(Locale.ROOT));
         json.put("dtype", slot.storage().name());
+        json.put("sign", slot.sign().name().toLowerCase(Locale.ROOT));
+        json.put("initial", initial(slot));
+        json.put("kept_by_default", entry.keeps(slot.name()));
         json.put("bytes_per_parameter", slot.scope().isElement() ? slot.storage().bytes() : 0);
         return json;
+    }
+
+    private static Object initial(Spec.SlotSpec slot) {
+        return slot.initial() instanceof Expr.Const(var type, long bits)
+                ? Scalar.toDouble(type, bits) : Equations.text(slot.initial());
     }
 
     private static Map<String, Object> input(Spec.InputSpec input) {
@@ -133,22 +138,5 @@ final class CatalogueListing {
         json.put("required", input.required());
         json.put("meaning", input.meaning());
         return json;
-    }
-
-    /// The slots of a composition when nothing is set.
-    private static Collection<Spec.SlotSpec> keptBy(Composition composition) {
-        var kept = new LinkedHashMap<String, Spec.SlotSpec>();
-        recipes(composition).flatMap(recipe -> recipe.slots().stream()).forEach(slot -> kept.putIfAbsent(slot.name(), slot));
-        return kept.values();
-    }
-
-    /// Whether the step reads parameter values when nothing is set, so that they have to be uploaded first.
-    private static boolean needsParameters(Composition composition) {
-        return recipes(composition).anyMatch(Recipe::readsParameters);
-    }
-
-    private static Stream<Recipe> recipes(Composition composition) {
-        var settings = Settings.read(composition, List.of(), null);
-        return Recipe.each(settings, Clip.read(composition.clip())).stream();
     }
 }

@@ -3,8 +3,11 @@ package dev.stepd.server;
 import dev.stepd.codegen.cpu.KernelCompiler;
 import dev.stepd.codegen.cpu.Listing;
 import dev.stepd.engine.Recipe;
+import dev.stepd.engine.StateFormat;
 import dev.stepd.error.ServiceException;
 import dev.stepd.expr.Printer;
+import dev.stepd.expr.equation.Equations;
+import dev.stepd.expr.equation.Layout;
 import dev.stepd.expr.rewrite.ChooseByHost;
 import dev.stepd.expr.rewrite.Rewrites;
 import dev.stepd.rule.Clip;
@@ -16,6 +19,7 @@ import java.util.List;
 import java.util.Map;
 
 /// `stepd explain OPTIMIZER [name=value ...] [--interpreted | --cpu]`: what becomes of a rule on its way to a kernel.
+/// `stepd explain --page`: the page of all optimizers.
 ///
 /// Without a flag everything is shown; `--interpreted` ends at the program the interpreter runs, `--cpu` shows the generated
 /// code alone.
@@ -30,16 +34,21 @@ final class Explain {
 
     /// @throws UsageException when the optimizer or a setting of it is not one
     static void run(List<String> arguments, PrintStream out) {
+        if (arguments.equals(List.of("--page"))) {
+            out.print(CataloguePage.markdown());
+            return;
+        }
         var flags = arguments.stream().filter(a -> a.startsWith("--")).toList();
         var words = arguments.stream().filter(a -> !a.startsWith("--")).toList();
         var unknown = flags.stream().filter(f -> !List.of("--interpreted", "--cpu").contains(f)).findFirst();
         if (words.isEmpty() || unknown.isPresent() || flags.size() > 1) {
-            throw new UsageException("explain takes an optimizer, settings as name=value, and --interpreted or --cpu");
+            throw new UsageException(
+                    "explain takes an optimizer, settings as name=value, and --interpreted or --cpu; or --page alone");
         }
         try {
             var composition = Composition.of(optimizer(words)).expanded();
             var settings = Settings.read(composition, List.of(), null);
-            for (var recipe : Recipe.each(settings, Clip.read(composition.clip()))) {
+            for (var recipe : Recipe.each(settings, Clip.read(composition.clip()), StateFormat.read(composition.state()))) {
                 new Explain(recipe, out).print(flags);
             }
         } catch (ServiceException e) {
@@ -74,6 +83,7 @@ final class Explain {
     private void print(List<String> flags) {
         var conditions = recipe.conditions();
         if (!flags.contains("--cpu")) {
+            section("equations" + of(), Layout.of(Equations.of(recipe.step(false))));
             section("program, as the rule states it" + of(), recipe.step(true).toString());
         }
         for (long outcome = 0; outcome < 1L << conditions.size(); outcome++) {

@@ -55,7 +55,6 @@ record SessionDescription(
                 objects(fields, "groups"),
                 schedule(fields),
                 choice(fields, "non_finite", NonFinite.REJECT));
-        checkState(blueprint);
         var durability = durability(fields);
         long every = fields.integer("snapshot_every", 1).orElse(SNAPSHOT_EVERY_DEFAULT);
         var device = device(fields);
@@ -83,7 +82,7 @@ record SessionDescription(
         if (composition.average() != null) {
             json.put("average", composition.average());
         }
-        json.put("state", Map.of("format", "f32"));
+        json.put("state", composition.state());
         json.put("non_finite", lower(blueprint.nonFinite()));
         json.put("durability", lower(durability));
         json.put("snapshot_every", snapshotEvery);
@@ -142,8 +141,8 @@ record SessionDescription(
         }
         var shape = new Shape(extents);
         var dtype = fields.string("dtype").map(text -> DType.of(fields.path("dtype"), text)).orElse(DType.F32);
-        if (dtype != DType.F32) {
-            fields.refuse("dtype", dtype, "F32, the one dtype parameters are kept in so far");
+        if (dtype != DType.F32 && dtype != DType.F16 && dtype != DType.BF16) {
+            fields.refuse("dtype", dtype, "F32, F16 or BF16");
         }
         fields.finish();
         return new TensorSpec(name, shape, dtype);
@@ -177,18 +176,6 @@ record SessionDescription(
     @SuppressWarnings("unchecked") // JSON objects have string keys
     private static Map<String, Object> map(Object json) {
         return (Map<String, Object>) json;
-    }
-
-    private static void checkState(Blueprint blueprint) {
-        if (blueprint.composition().state() == null) {
-            return;
-        }
-        var state = Fields.of("state", blueprint.composition().state());
-        var format = state.string("format").orElse("f32");
-        if (!format.equals("f32")) {
-            state.refuse("format", format, "f32, the one format there is so far");
-        }
-        state.finish();
     }
 
     private static Durability durability(Fields fields) {

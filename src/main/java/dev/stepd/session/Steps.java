@@ -4,14 +4,15 @@ import dev.stepd.engine.Stepper;
 import dev.stepd.error.ErrorCode;
 import dev.stepd.error.ServiceException;
 import dev.stepd.session.StepOrder.Return;
+import dev.stepd.tensor.DType;
 import dev.stepd.tensor.Fingerprint;
 import dev.stepd.tensor.HeaderReader;
-import dev.stepd.tensor.Part;
 import dev.stepd.tensor.SafetensorsMessage;
 import dev.stepd.tensor.SafetensorsReceiver;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -34,7 +35,9 @@ final class Steps {
     private final Expected gradients;
     private final ExtraInputs inputs;
     private final HeaderReader headers;
-    private final ByteBuffer header;
+    private final Replies replies;
+    private final Expected parameters;
+    private final ByteBuffer parametersHeader;
     private final AtomicInteger underWay = new AtomicInteger();
     private final AtomicReference<@Nullable LastStep> last = new AtomicReference<>();
 
@@ -43,14 +46,16 @@ final class Steps {
         var places = new ArrayList<Expected.Place>();
         for (var place : session.stepper().layout().places()) {
             var tensor = place.tensor();
-            places.add(new Expected.Place(tensor.name(), tensor.dtype(), tensor.shape(), place.index(),
-                    place.offset() * Float.BYTES));
+            places.add(new Expected.Place(
+                    tensor.name(), DType.F32, tensor.shape(), place.index(), place.offset() * Float.BYTES));
         }
         var optimizer = (String) session.blueprint().composition().optimizer().get("name");
         inputs = new ExtraInputs(optimizer, session.stepper().body(), session.tensorNames());
         gradients = new Expected("gradient", places, true, inputs.places(), inputs.names());
         headers = new HeaderReader(session.resources().limits().headerBytes());
-        header = gradients.header().framed();
+        replies = new Replies(session.stepper().layout().places(), gradients);
+        parameters = Expected.like("parameter", session.stepper().parameters());
+        parametersHeader = parameters.header().framed();
     }
 
     /// Admits a body. What can be refused without it is refused here.
@@ -131,6 +136,7 @@ final class Steps {
         try {
             long start = System.nanoTime();
             step(body);
+            replies.narrow(body.buffer().memory(), body.match().present());
             var timings = new StepAnswer.Timings(body.receiveNanos(), queueNanos, System.nanoTime() - start);
             var stepper = session.stepper();
             var taken = new LastStep(stepper.step(), fingerprint, stepper.lastLr(), stepper.lastGradNorm(), body.match(),
@@ -195,31 +201,23 @@ final class Steps {
             MemorySegment.copy(part.data(), 0, copy, offset, part.data().byteSize());
             offset += part.data().byteSize();
         }
-        return whole(copy);
+        return new SafetensorsMessage(parametersHeader, List.of(copy.asSlice(0, parameters.byteCount())));
     }
 
     /// Writes an average of the parameters, on the strand, into memory of a buffer's size.
     SafetensorsMessage averageInto(String name, MemorySegment copy) {
         session.stepper().average(name, copy);
-        return whole(copy);
+        var everything = new BitSet();
+        everything.set(0, gradients.places().size());
+        replies.narrow(copy, everything);
+        return replies.whole(copy);
     }
 
     private SafetensorsMessage deltas(LastStep step) {
         if (step.match().missing() == 0) {
-            return whole(step.deltas().memory());
+            return replies.whole(step.deltas().memory());
         }
-        var parts = new ArrayList<Part>();
-        for (var place : gradients.places()) {
-            if (step.match().present().get(place.index())) {
-                parts.add(new Part(place.key(), place.dtype(), place.shape(), place.in(step.deltas().memory())));
-            }
-        }
-        return SafetensorsMessage.of(parts, Map.of());
-    }
-
-    /// Every tensor in layout order: one header for all such answers, and one segment.
-    private SafetensorsMessage whole(MemorySegment flat) {
-        return new SafetensorsMessage(header, List.of(flat.asSlice(0, gradients.byteCount())));
+        return replies.some(step.deltas().memory(), step.match().present());
     }
 
     /// Memory for a body. When there is none, the last answer makes room if this body shows that it arrived.

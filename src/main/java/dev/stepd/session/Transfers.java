@@ -34,7 +34,7 @@ final class Transfers {
             @Override
             public CompletionStage<Status> apply(Expected.Match match, MemorySegment received) {
                 for (var part : parameters.parts(received)) {
-                    FiniteCheck.require("parameter " + part.key(), part.data());
+                    FiniteCheck.require("parameter " + part.key(), part.dtype(), part.data());
                 }
                 Copying.scatter(parameters.destinations(match, received), session.stepper().parameters());
                 session.stepper().parametersLoaded();

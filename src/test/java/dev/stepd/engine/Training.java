@@ -65,17 +65,19 @@ final class Training implements AutoCloseable {
             @Nullable Map<String, Object> clip) {
         var specs = tensors.stream().map(t -> new TensorSpec(t.name, t.shape, DType.F32)).toList();
         var composition = composition(optimizer);
-        var clipped = new Composition(composition.optimizer(), composition.wrap(), composition.average(), clip, null);
+        var clipped = new Composition(
+                composition.optimizer(), composition.wrap(), composition.average(), clip, composition.state());
         return new Engine.Blueprint(specs, clipped, groups, schedule, Engine.NonFinite.REJECT);
     }
 
-    /// What an optimizer is composed of, `wrap` and `average` among its settings.
+    /// What an optimizer is composed of, `wrap`, `average` and `state` among its settings.
     @SuppressWarnings("unchecked")
     static Composition composition(Map<String, Object> optimizer) {
         var alone = new LinkedHashMap<>(optimizer);
         var wrap = (List<Map<String, Object>>) alone.remove("wrap");
         var average = (Map<String, Object>) alone.remove("average");
-        return new Composition(alone, wrap == null ? List.of() : wrap, average, null, null);
+        var state = (Map<String, Object>) alone.remove("state");
+        return new Composition(alone, wrap == null ? List.of() : wrap, average, null, state);
     }
 
     static Settings settings(Map<String, Object> optimizer) {
@@ -211,6 +213,10 @@ final class Training implements AutoCloseable {
             }
         });
         return bits;
+    }
+
+    static float[] floats(MemorySegment segment) {
+        return segment.toArray(ValueLayout.JAVA_FLOAT);
     }
 
     static List<Byte> bytes(MemorySegment segment) {

@@ -37,8 +37,11 @@ public record GoldenFile(String optimizer, String config, JsonNode header, ByteB
         var tensors = new LinkedHashMap<String, List<Long>>();
         for (var name : NAMES) {
             var shape = new ArrayList<Long>();
-            header.get("param/" + name + "/0").get("shape").forEach(extent -> shape.add(extent.asLong()));
-            tensors.put(name, shape);
+            var parameter = header.get("param/" + name + "/0");
+            if (parameter != null) {
+                parameter.get("shape").forEach(extent -> shape.add(extent.asLong()));
+                tensors.put(name, shape);
+            }
         }
         return tensors;
     }
@@ -59,7 +62,12 @@ public record GoldenFile(String optimizer, String config, JsonNode header, ByteB
         });
     }
 
-    /// Every file of every name the catalogue has, presets included.
+    /// Every file of the presets for formats, whose states are codes.
+    public static Stream<GoldenFile> ofFormats() {
+        return of(Catalogue.presets().stream().filter(Catalogue::isFormat).map(preset -> preset.spec().name()).toList());
+    }
+
+    /// Every file of every name the catalogue has, presets included, but those for formats.
     public static Stream<GoldenFile> ofCatalogue() {
         return of(names());
     }
@@ -70,7 +78,8 @@ public record GoldenFile(String optimizer, String config, JsonNode header, ByteB
     }
 
     private static List<String> names() {
-        return Stream.concat(Catalogue.rules().stream().map(Rule::spec), Catalogue.presets().stream().map(Preset::spec))
+        var presets = Catalogue.presets().stream().filter(preset -> !Catalogue.isFormat(preset));
+        return Stream.concat(Catalogue.rules().stream().map(Rule::spec), presets.map(Preset::spec))
                 .map(Spec::name)
                 .toList();
     }
@@ -149,6 +158,16 @@ public record GoldenFile(String optimizer, String config, JsonNode header, ByteB
         var keys = new ArrayList<String>();
         header.fieldNames().forEachRemaining(keys::add);
         return keys.stream().filter(key -> key.startsWith(prefix)).toList();
+    }
+
+    /// The bytes of an array of codes.
+    public Optional<byte[]> codes(String key) {
+        return Optional.ofNullable(header.get(key)).filter(entry -> entry.get("dtype").asText().equals("U8")).map(entry -> {
+            int begin = entry.get("data_offsets").get(0).asInt();
+            var bytes = new byte[entry.get("data_offsets").get(1).asInt() - begin];
+            data.duplicate().position(begin).get(bytes);
+            return bytes;
+        });
     }
 
     public float[] get(String key) {

@@ -82,11 +82,11 @@ class SmallPartsTest {
             int count = 4096 * 2 + 3;
             var floats = arena.allocate(4L * count, 4);
             floats.set(ValueLayout.JAVA_FLOAT, 0, -Float.MAX_VALUE);
-            FiniteCheck.require("w", floats);
+            FiniteCheck.require("w", DType.F32, floats);
             floats.set(ValueLayout.JAVA_FLOAT, 4L * (count - 1), Float.NEGATIVE_INFINITY);
-            assertThatThrownBy(() -> FiniteCheck.require("w", floats)).hasMessage("w holds -Infinity at index 8194, expected finite values");
+            assertThatThrownBy(() -> FiniteCheck.require("w", DType.F32, floats)).hasMessage("w holds -Infinity at index 8194, expected finite values");
             floats.set(ValueLayout.JAVA_FLOAT, 4L * 4096, Float.NaN);
-            assertThatThrownBy(() -> FiniteCheck.require("w", floats)).hasMessageContaining("NaN at index 4096");
+            assertThatThrownBy(() -> FiniteCheck.require("w", DType.F32, floats)).hasMessageContaining("NaN at index 4096");
         }
     }
 

@@ -49,6 +49,11 @@ public final class Lanes {
         return Math.min(256, FloatVector.SPECIES_PREFERRED.vectorBitSize());
     }
 
+    /// Bits of the widest vectors there are here.
+    public static int widestBits() {
+        return Math.min(512, FloatVector.SPECIES_PREFERRED.vectorBitSize());
+    }
+
     private static <E> VectorSpecies<E> species(Class<E> element, int lanes) {
         int bits = lanes * (element == float.class || element == int.class ? 32 : 64);
         return VectorSpecies.of(element, VectorShape.forBitSize(bits));
