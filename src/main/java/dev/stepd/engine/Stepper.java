@@ -6,6 +6,7 @@ import dev.stepd.device.Spans;
 import dev.stepd.rule.Clip;
 import dev.stepd.rule.OptimizerProgram;
 import dev.stepd.tensor.Part;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
@@ -35,6 +36,8 @@ public final class Stepper implements AutoCloseable {
     }
 
     private static final BitSet NOTHING = new BitSet();
+
+    private static final MemorySegment ZEROS = Arena.global().allocate(1 << 16);
 
     private final Layout layout;
     private final BodyLayout body;
@@ -407,7 +410,7 @@ public final class Stepper implements AutoCloseable {
         if (nonFinite == Engine.NonFinite.REJECT) {
             return Outcome.REJECTED;
         }
-        gradients.asSlice(0, layout.elementCount() * Float.BYTES).fill((byte) 0);
+        clear(gradients, 0, layout.elementCount());
         count();
         return Outcome.SKIPPED;
     }
@@ -430,10 +433,18 @@ public final class Stepper implements AutoCloseable {
             if (present.get(place.index())) {
                 tensorSteps[position]++;
             } else {
-                gradients.asSlice(place.offset() * Float.BYTES, place.elementCount() * Float.BYTES).fill((byte) 0);
+                clear(gradients, place.offset(), place.elementCount());
             }
         }
         count();
+    }
+
+    /// By copying zeros: a slice to fill would be an object in every step.
+    private static void clear(MemorySegment gradients, long first, long count) {
+        long end = (first + count) * Float.BYTES;
+        for (long at = first * Float.BYTES; at < end; at += ZEROS.byteSize()) {
+            MemorySegment.copy(ZEROS, 0, gradients, at, Math.min(ZEROS.byteSize(), end - at));
+        }
     }
 
     private void count() {

@@ -52,7 +52,9 @@ final class Training implements AutoCloseable {
         }
         stepper.parametersLoaded();
         for (var part : RandomStarts.of(stepper, blueprint)) {
-            fill(part.data(), tensor(part.key().substring(0, part.key().indexOf('#'))), -2);
+            if (part.dtype() == DType.F32) { // codes stay as they were drawn
+                fill(part.data(), tensor(part.key().substring(0, part.key().indexOf('#'))), -2);
+            }
         }
     }
 

@@ -137,8 +137,8 @@ final class CpuPlan implements BoundPlan {
         if (spans != now) {
             cut(now);
         }
-        for (var phase : phases) {
-            phase.run(crew, body.address());
+        for (int i = 0; i < phases.size(); i++) { // an iterator would be an object in every step
+            phases.get(i).run(crew, body.address());
         }
     }
 
