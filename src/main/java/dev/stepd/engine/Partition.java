@@ -4,6 +4,10 @@ import dev.stepd.device.Device;
 import dev.stepd.device.Domain;
 import dev.stepd.device.Spans;
 import dev.stepd.expr.Buffer;
+import dev.stepd.expr.Scope;
+import dev.stepd.expr.Type;
+import dev.stepd.rule.Inputs;
+import dev.stepd.tensor.Part;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -89,6 +93,35 @@ final class Partition implements AutoCloseable {
                 start.run(all, MemorySegment.NULL);
             }
         });
+    }
+
+    /// Bytes of the f32 values of what is kept in other formats.
+    long plainBytes() {
+        return recipe.stored().stream().filter(slot -> !slot.isPlain()).count() * plainBytesEach();
+    }
+
+    private long plainBytesEach() {
+        return Math.ceilDiv(domain.count(Scope.ELEMENT) * Float.BYTES, 64) * 64;
+    }
+
+    /// Its slots in f32: those that are kept so where they are, the others written from `first` on.
+    ///
+    /// @param all the tensors of the partition
+    /// @param into [#plainBytes] from there, and 64 more
+    List<Part> plainSlots(Spans all, MemorySegment into, long first) {
+        var plain = new HashMap<Stored, MemorySegment>();
+        for (var slot : recipe.stored()) {
+            if (!slot.isPlain()) {
+                long at = first + plain.size() * plainBytesEach();
+                var place = Map.of(Inputs.delta(Type.F32), at);
+                try (var decode = new Variant(
+                        Recipe.decode(slot), Recipe.hostNames(recipe.settings()), device, domain, segments, place)) {
+                    decode.run(all, into);
+                }
+                plain.put(slot, into.asSlice(at, domain.count(Scope.ELEMENT) * Float.BYTES));
+            }
+        }
+        return arrays.slots(plain);
     }
 
     /// What writes an average of the parameters where deltas go; the caller closes it.

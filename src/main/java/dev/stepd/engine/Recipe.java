@@ -152,6 +152,13 @@ public final class Recipe {
                         || node instanceof Expr.Reduce reduce && reduce.over().coarserThan(Scope.TENSOR));
     }
 
+    /// What writes the f32 values of a slot where deltas go.
+    static Plan decode(Stored slot) {
+        var values = slot.codec().decode(slot.slot());
+        return Planner.plan(Rewrites.expand(new Program(List.of(
+                new Program.Assignment(Inputs.delta(ELEMENT), values)))));
+    }
+
     /// What makes slots of parameters, for those that start at them.
     Optional<Plan> start() {
         var values = masters().map(Masters::value).orElse(new Expr.Read(Inputs.param(ELEMENT)));

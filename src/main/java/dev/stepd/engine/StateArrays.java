@@ -148,10 +148,14 @@ final class StateArrays implements AutoCloseable {
 
     /// The stretch of an array that belongs to each tensor, in layout order.
     private List<MemorySegment> parts(Buffer buffer) {
+        return parts(buffer, of(buffer));
+    }
+
+    private List<MemorySegment> parts(Buffer buffer, MemorySegment values) {
         var starts = domain.byteStarts(buffer);
         var parts = new ArrayList<MemorySegment>();
         for (int i = 0; i + 1 < starts.length; i++) {
-            parts.add(of(buffer).asSlice(starts[i], starts[i + 1] - starts[i]));
+            parts.add(values.asSlice(starts[i], starts[i + 1] - starts[i]));
         }
         return parts;
     }
@@ -168,10 +172,22 @@ final class StateArrays implements AutoCloseable {
 
     /// By tensor, then in the rule's order, as they are kept: codes, then scales.
     List<Part> slots() {
+        return slots(Map.of());
+    }
+
+    /// The same with some of them in f32.
+    ///
+    /// @param plain where the values of a slot are that is kept in another format
+    List<Part> slots(Map<Stored, MemorySegment> plain) {
         var arrays = new ArrayList<Map.Entry<Stored, Buffer>>();
-        slots.stream().filter(slot -> !isShared(slot))
-                .forEach(slot -> slot.arrays().forEach(array -> arrays.add(Map.entry(slot, array))));
-        var data = arrays.stream().map(entry -> parts(entry.getValue())).toList();
+        var data = new ArrayList<List<MemorySegment>>();
+        for (var slot : slots) {
+            var kept = isShared(slot) ? List.<Buffer>of() : plain.containsKey(slot) ? List.of(slot.slot()) : slot.arrays();
+            for (var array : kept) {
+                arrays.add(Map.entry(slot, array));
+                data.add(parts(array, plain.getOrDefault(slot, of(array))));
+            }
+        }
         var parts = new ArrayList<Part>();
         for (int position = 0; position < places.size(); position++) {
             var tensor = places.get(position).tensor();

@@ -15,6 +15,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -37,6 +38,7 @@ public final class Stepper implements AutoCloseable {
 
     private static final BitSet NOTHING = new BitSet();
 
+    private static final long SLACK_BYTES = 64;
     private static final MemorySegment ZEROS = Arena.global().allocate(1 << 16);
 
     private final Layout layout;
@@ -254,6 +256,35 @@ public final class Stepper implements AutoCloseable {
                         partitions.stream().flatMap(partition -> partition.arrays().slots().stream()),
                         partitions.stream().flatMap(partition -> partition.arrays().sharedSlots().stream()))
                 .toList();
+    }
+
+    /// Bytes that [#plainSlots] needs.
+    public long plainBytes() {
+        return partitions.stream().mapToLong(Partition::plainBytes).sum() + SLACK_BYTES;
+    }
+
+    /// The slots as rules know them, in f32 whatever they are kept in; otherwise as [#slots].
+    ///
+    /// @param into [#plainBytes] for the values of those in other formats
+    public List<Part> plainSlots(MemorySegment into) {
+        var parts = new ArrayList<Part>();
+        long at = 0;
+        for (var partition : partitions) {
+            parts.addAll(partition.plainSlots(all(partition), into, at));
+            at += partition.plainBytes();
+        }
+        partitions.forEach(partition -> parts.addAll(partition.arrays().sharedSlots()));
+        return parts;
+    }
+
+    /// What the slots are kept in that are not in f32, by name: the format, its code book and block size.
+    public Map<String, String> formats() {
+        var formats = new TreeMap<String, String>();
+        for (var recipe : optimizer.recipes()) {
+            recipe.stored().stream().filter(slot -> !slot.isPlain())
+                    .forEach(slot -> formats.put(slot.spec().name(), slot.codec().description()));
+        }
+        return formats;
     }
 
     /// Bytes of device memory held for state.

@@ -13,6 +13,7 @@ import io.micronaut.http.annotation.Get;
 import io.micronaut.http.annotation.Produces;
 import io.micronaut.http.annotation.Put;
 import java.io.InputStream;
+import java.util.List;
 import java.util.concurrent.CompletionStage;
 
 /// Parameters and state of a session, up and down.
@@ -55,9 +56,10 @@ final class TensorController {
 
     @Get(value = "/state", headRoute = false)
     CompletionStage<HttpResponse<?>> state(String id, ServerHttpRequest<?> request) {
-        QueryParameters.of(request);
+        var query = QueryParameters.of(request, "format");
+        boolean plain = query.choice("format", List.of("stored", "f32")).equals("f32");
         var session = sessions.find(id);
-        return downloads.send(request, "state", session.status().stateBytes(), session::state);
+        return downloads.send(request, "state", session.status().stateBytes(), plain ? session::plainState : session::state);
     }
 
     @Get("/digest")

@@ -40,7 +40,7 @@ record Capture(StoredSession row, StoredSnapshot snapshot, List<Part> parts, lon
         var stepper = session.stepper();
         var parts = StateDigest.canonical(session.tensorNames(),
                 stepper.hasParameters() ? stepper.parameters() : List.of(), stepper.slots());
-        var metadata = new LinkedHashMap<>(StateMetadata.write(stepper.step(), stepper.tensorSteps()));
+        var metadata = new LinkedHashMap<>(StateMetadata.write(stepper.step(), stepper.tensorSteps(), stepper.formats()));
         metadata.put("format", FORMAT);
         metadata.put("program", session.programHash());
         var manifest = SafetensorsHeader.of(parts, metadata);

@@ -94,6 +94,11 @@ public final class Session {
         return live().transfers().state();
     }
 
+    /// The same with every slot in f32, whatever it is kept in.
+    public CompletionStage<Download> plainState() {
+        return live().transfers().plainState();
+    }
+
     public CompletionStage<Digest> digest() {
         return live().transfers().digest();
     }

@@ -15,11 +15,29 @@ import org.jspecify.annotations.Nullable;
 /// tensor) where a partial step left some tensors behind.
 final class StateMetadata {
     private static final String STEP = "step";
+    private static final String FORMAT = "format.";
     private static final String TENSOR_STEPS = "tensor_steps";
 
     record Counters(long step, List<Long> tensorSteps) {}
 
     private StateMetadata() {}
+
+    /// @param formats what slots are kept in that are not in f32, for whoever reads the export: `format.exp_avg`
+    static Map<String, String> write(long step, List<Long> tensorSteps, Map<String, String> formats) {
+        var metadata = write(step, tensorSteps);
+        formats.forEach((slot, format) -> metadata.put(FORMAT + slot, format));
+        return metadata;
+    }
+
+    /// Refuses codes of another book than the session's: they have the same dtype and mean something else.
+    static void checkFormats(Map<String, String> metadata, Map<String, String> formats) {
+        formats.forEach((slot, format) -> {
+            var given = metadata.getOrDefault(FORMAT + slot, format);
+            if (!given.equals(format)) {
+                throw invalid(FORMAT + slot, given, "what the session keeps the slot in, " + format);
+            }
+        });
+    }
 
     static Map<String, String> write(long step, List<Long> tensorSteps) {
         var metadata = new LinkedHashMap<String, String>();

@@ -17,11 +17,13 @@ final class Transfers {
     private final LiveSession session;
     private final Expected parameters;
     private final Expected slots;
+    private final Map<String, String> formats;
 
     Transfers(LiveSession session) {
         this.session = session;
         parameters = Expected.like("parameter", session.stepper().parameters());
         slots = Expected.like("slot", session.stepper().slots());
+        formats = session.stepper().formats();
     }
 
     Incoming<Status> receiveParameters(long contentLength) {
@@ -48,6 +50,7 @@ final class Transfers {
             @Override
             public void check(SafetensorsHeader header, Expected.Match match) {
                 StateMetadata.read(header.metadata(), session.tensorNames().size());
+                StateMetadata.checkFormats(header.metadata(), formats);
                 if (session.step() != 0) {
                     slots.requireAll(match, "; only before the first step may some be left out");
                 }
@@ -102,13 +105,34 @@ final class Transfers {
         }
     }
 
+    /// The state with every slot in f32. Not for import: what formats round is lost.
+    CompletionStage<Download> plainState() {
+        return session.ask(() -> {
+            var stepper = session.stepper();
+            var purpose = "a copy of the state of session " + session.id();
+            var decoded = session.resources().spare(stepper.plainBytes(), purpose);
+            try {
+                var parts = stepper.plainSlots(decoded.memory());
+                var flat = Expected.like("slot", parts);
+                var copy = session.resources().spare(flat.byteCount(), purpose);
+                Copying.gather(parts, copy.memory());
+                var header = new SafetensorsHeader(flat.header().entries(),
+                        StateMetadata.write(stepper.step(), stepper.tensorSteps()));
+                var message = new SafetensorsMessage(header.framed(), List.of(copy.memory().asSlice(0, flat.byteCount())));
+                return new Download(stepper.step(), message, copy.releaseOnce());
+            } finally {
+                decoded.release();
+            }
+        });
+    }
+
     CompletionStage<Download> state() {
         return session.ask(() -> {
             var copy = session.resources().spare(slots.byteCount(), "a copy of the state of session " + session.id());
             var stepper = session.stepper();
             Copying.gather(stepper.slots(), copy.memory());
             var header = new SafetensorsHeader(slots.header().entries(),
-                    StateMetadata.write(stepper.step(), stepper.tensorSteps()));
+                    StateMetadata.write(stepper.step(), stepper.tensorSteps(), stepper.formats()));
             var data = copy.memory().asSlice(0, slots.byteCount());
             var message = new SafetensorsMessage(header.framed(), List.of(data));
             return new Download(stepper.step(), message, copy.releaseOnce());

@@ -33,6 +33,11 @@ record BlockCodec(String name, Codes codes, int block, Scaling scaling) implemen
     private static final float FLOOR_MIN = 1e-12f;
 
     @Override
+    public String description() {
+        return name + " " + codes.name() + " blocks of " + block;
+    }
+
+    @Override
     public List<Buffer> arrays(Buffer slot) {
         return List.of(Words.stored(slot, codes.storage()), scale(slot));
     }

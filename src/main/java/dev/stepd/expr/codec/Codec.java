@@ -9,6 +9,11 @@ public sealed interface Codec permits PlainCodec, Bf16Codec, F16Codec, BlockCode
     /// As sessions name it: `int8`.
     String name();
 
+    /// What its arrays hold, for whoever reads an export: the name, and of blocks their code book and size.
+    default String description() {
+        return name();
+    }
+
     /// The arrays that hold the slot, the one with a value for each element first and under the slot's own name.
     List<Buffer> arrays(Buffer slot);
 
