@@ -60,7 +60,7 @@ public class BlockBenchmark {
     public void setUp() {
         plain = new Subject("adamw", ELEMENTS, KernelBenchmark.THREADS);
         var program = Rewrites.expand(new Program(assignments()));
-        var domain = new Domain(List.of(new Domain.Tensor(ELEMENTS, 1, 0)), 1);
+        var domain = new Domain(List.of(new Domain.Tensor(ELEMENTS, 1, 1, 0, 0)), 1);
         for (var buffer : program.reads()) {
             if (buffer.kind() != Buffer.Kind.GRAD) {
                 // Staggered as a session's arrays are, so that no two streams fall on the same cache sets.
@@ -73,7 +73,8 @@ public class BlockBenchmark {
         }
         gradients = device.memory().allocate(ELEMENTS * Float.BYTES, "gradients");
         var names = List.of("lr", "beta1", "beta2", "eps", "wd");
-        blocks = new Variant(Planner.plan(program), names, device, domain, arrays);
+        var inBody = Map.of(Inputs.grad(Type.F32), 0L, Inputs.delta(Type.F32), 0L);
+        blocks = new Variant(Planner.plan(program), names, device, domain, arrays, inBody);
         blocks.prepare(spans.spans().getFirst(), new double[] {1e-3, 0.9, 0.999, 1e-8, 0.01}, Subject.STEP, Subject.STEP);
     }
 

@@ -1,6 +1,7 @@
 package dev.stepd.rule;
 
 import dev.stepd.expr.Buffer;
+import dev.stepd.expr.Expr;
 import dev.stepd.expr.Program;
 import dev.stepd.expr.Type;
 import dev.stepd.expr.equation.Equation;
@@ -108,6 +109,13 @@ public record Entry(
                 Equations.of(program).forEach(equation ->
                         averages.add(equation.name().equals("delta") ? equation.named("average") : equation)));
         return averages;
+    }
+
+    /// What a slot starts at, as equations write it; of random starts, mean and deviation of the draws.
+    public static String start(Spec.SlotSpec slot) {
+        return slot.startsAtRandom() && slot.initial() instanceof Expr.Convert(_, Expr.Binary(_, Expr deviation, _))
+                ? "normal(0, " + Equations.text(deviation) + ")"
+                : Equations.text(slot.initial());
     }
 
     /// Whether parameter values have to be uploaded before the first step.

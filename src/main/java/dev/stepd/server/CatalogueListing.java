@@ -3,7 +3,6 @@ package dev.stepd.server;
 import dev.stepd.expr.Expr;
 import dev.stepd.expr.Scalar;
 import dev.stepd.expr.equation.Equation;
-import dev.stepd.expr.equation.Equations;
 import dev.stepd.http.Optimizers;
 import dev.stepd.rule.Composition;
 import dev.stepd.rule.Entry;
@@ -127,7 +126,7 @@ final class CatalogueListing {
 
     private static Object initial(Spec.SlotSpec slot) {
         return slot.initial() instanceof Expr.Const(var type, long bits)
-                ? Scalar.toDouble(type, bits) : Equations.text(slot.initial());
+                ? Scalar.toDouble(type, bits) : Entry.start(slot);
     }
 
     private static Map<String, Object> input(Spec.InputSpec input) {

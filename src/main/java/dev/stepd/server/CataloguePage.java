@@ -1,7 +1,6 @@
 package dev.stepd.server;
 
 import dev.stepd.expr.equation.Equation;
-import dev.stepd.expr.equation.Equations;
 import dev.stepd.expr.equation.Layout;
 import dev.stepd.rule.Entry;
 import dev.stepd.rule.Hyperparameter;
@@ -39,7 +38,8 @@ final class CataloguePage {
               names are hyperparameters; `delta_` is one that is called delta.
             * `sum_tensor(x)` is the sum over the elements of each tensor, `sum_session(x)` over all tensors, `sum_row(x)` and
               `sum_column(x)` over those of a matrix whose rows are the tensor's first dimension; likewise `mean`, `max`,
-              `count` and `norm`, which is Euclidean. `ranked_tensor(x, k)` is the `k`-th largest.
+              `count` and `norm`, which is Euclidean. `ranked_tensor(x, k)` is the `k`-th largest, `sum_over_tensors_so_far(x)`
+              that of a tensor and all before it, `normal(0, s)` a random draw.
             * `clip(x, a, b)` is `min(max(x, a), b)`, `sign(0)` is 0, `a mod b` what is left of a division.
             * `unscheduled(lr)` is the number as it was set, before a schedule moves it; `given(x)` is 1 where the step brings
               the input `x`.
@@ -219,6 +219,18 @@ final class CataloguePage {
             FormatSize.ALL.forEach(format -> cells.add(bytes(entry, format)));
             row(cells);
         }
+        fineSlots(entry);
+    }
+
+    /// Why some slots take more than the format does.
+    private void fineSlots(Entry entry) {
+        for (var slot : entry.slots()) {
+            if (slot.fine() != null) {
+                line("");
+                line("%s is not kept in codes with a scale, and takes another format in `state.slots`, counted as f32: %s."
+                        .formatted(code(slot.name()), slot.fine()));
+            }
+        }
     }
 
     /// Where a slot is kept, if not everywhere.
@@ -229,7 +241,7 @@ final class CataloguePage {
     }
 
     private static String initial(Spec.SlotSpec slot) {
-        return slot.startsAtParameter() ? "the parameter" : code(Equations.text(slot.initial()));
+        return slot.startsAtParameter() ? "the parameter" : code(Entry.start(slot));
     }
 
     private void hyperparameters(Spec spec) {

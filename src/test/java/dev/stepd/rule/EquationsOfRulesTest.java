@@ -109,7 +109,7 @@ class EquationsOfRulesTest {
             var target = assignment.target();
             var name = name(target, hypers.keySet()) + (target.kind() == Buffer.Kind.SLOT ? "'" : "");
             double rounding = target.storage() == Type.F32 ? 1e-7 : 1e-9;
-            check(name + " at step " + t, values(target, arrays.get(target)), evaluation.get(name), rounding);
+            check("%s of %s at step %d".formatted(name, settings.resolved(), t), values(target, arrays.get(target)), evaluation.get(name), rounding);
         }
     }
 

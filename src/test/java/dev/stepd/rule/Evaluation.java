@@ -197,6 +197,11 @@ final class Evaluation {
             case "max" -> arguments.stream().reduce((a, b) -> join(a, b, Math::max)).orElseThrow();
             case "min" -> arguments.stream().reduce((a, b) -> join(a, b, Math::min)).orElseThrow();
             case "clip" -> join(join(x, arguments.get(1), Math::max), arguments.get(2), Math::min);
+            case "sum_over_tensors_so_far" -> {
+                var sums = x.clone();
+                Arrays.parallelPrefix(sums, Double::sum);
+                yield sums;
+            }
             default -> reduced(function.split("_"), arguments);
         };
     }
