@@ -60,7 +60,7 @@ public class BlockBenchmark {
     public void setUp() {
         plain = new Subject("adamw", ELEMENTS, KernelBenchmark.THREADS);
         var program = Rewrites.expand(new Program(assignments()));
-        var domain = new Domain(List.of(new Domain.Tensor(ELEMENTS, 1, 0)), 1);
+        var domain = new Domain(List.of(new Domain.Tensor(ELEMENTS, 1, 1, 0, 0)), 1);
         for (var buffer : program.reads()) {
             if (buffer.kind() != Buffer.Kind.GRAD) {
                 // Staggered as a session's arrays are, so that no two streams fall on the same cache sets.
@@ -71,9 +71,12 @@ public class BlockBenchmark {
                 arrays.put(buffer, region.segment().asSlice(stagger));
             }
         }
+        var grad = new Buffer(Buffer.Kind.GRAD, "grad", dev.stepd.expr.Scope.ELEMENT, Type.F32);
+        var delta = new Buffer(Buffer.Kind.DELTA, "delta", dev.stepd.expr.Scope.ELEMENT, Type.F32);
+        var body = Map.of(grad, 0L, delta, 0L);
         gradients = device.memory().allocate(ELEMENTS * Float.BYTES, "gradients");
         var names = List.of("lr", "beta1", "beta2", "eps", "wd");
-        blocks = new Variant(Planner.plan(program), names, device, domain, arrays);
+        blocks = new Variant(Planner.plan(program), names, device, domain, arrays, body);
         blocks.prepare(spans.spans().getFirst(), new double[] {1e-3, 0.9, 0.999, 1e-8, 0.01}, Subject.STEP, Subject.STEP);
     }
 
@@ -101,8 +104,7 @@ public class BlockBenchmark {
         var share = slot(name, dev.stepd.expr.Scope.ELEMENT);
         var scale = slot(name + "_scale", BLOCK);
         var next = beta.times(share.times(scale)).plus(Expr.constant(1).minus(beta).times(value));
-        var size = new Expr.Unary(UnaryOp.ABS, next.as(Type.F64));
-        var largest = new Expr.Reduce(ReduceOp.MAX, BLOCK, size).as(Type.F32);
+        var largest = new Expr.Reduce(ReduceOp.MAX, BLOCK, new Expr.Unary(UnaryOp.ABS, next));
         var divisor = Expr.select(Expr.compare(CompareOp.LT, Expr.constant(0), largest), largest, Expr.constant(1));
         all.add(new Program.Assignment(((Expr.Read) share).buffer(), next.over(divisor)));
         all.add(new Program.Assignment(((Expr.Read) scale).buffer(), largest));

@@ -64,7 +64,6 @@ public final class Subject implements AutoCloseable {
         stepper = engine.create(blueprint);
         stepper.parametersLoaded();
         parameters = stepper.parameters().getFirst().data();
-        slots = stepper.slots().stream().map(part -> part.data()).toList();
         body = engine.memory().allocate(stepper.body().byteCount(), "a body");
         present.set(0);
         given.set(0, stepper.body().inputs().size());
@@ -72,13 +71,15 @@ public final class Subject implements AutoCloseable {
         refill();
 
         var recipe = Optimizer.of(blueprint).recipes().getFirst();
-        variants = new Variants(recipe, true, device, domain(elements), arrays(recipe), stepper.body().arrays(0));
+        var kept = recipe.stored().stream().map(Stored::slot).toList();
+        slots = kept.stream().map(slot -> data(slot.name())).toList();
+        slotTypes = kept.stream().map(Buffer::storage).toList();
+        variants = new Variants(recipe, true, device, domain(elements), arrays(kept), stepper.body().arrays(0));
         var hyper = new double[Recipe.hostNames(recipe.settings()).size()];
         Arrays.fill(hyper, 1); // every input is given
         recipe.settings().values(0, STEP, hyper);
-        slotTypes = recipe.slots().stream().map(slot -> slot.storage()).toList();
         slotAddresses = addresses(slots);
-        numbers = numbers(hyper);
+        numbers = numbers(Arrays.copyOf(hyper, recipe.settings().numberNames().size() / 2));
         long outcome = variants.decide(hyper, STEP, STEP);
         update = variants.find(outcome);
         update.prepare(spans.spans().getFirst(), hyper, STEP, STEP);
@@ -104,9 +105,9 @@ public final class Subject implements AutoCloseable {
     }
 
     /// The numbers as schedules leave them, then the step.
-    private static MemorySegment numbers(double[] hyper) {
-        var numbers = Arrays.copyOf(hyper, hyper.length / 2 + 1);
-        numbers[numbers.length - 1] = STEP;
+    private static MemorySegment numbers(double[] scheduled) {
+        var numbers = Arrays.copyOf(scheduled, scheduled.length + 1);
+        numbers[scheduled.length] = STEP;
         return Arena.ofAuto().allocateFrom(ValueLayout.JAVA_DOUBLE, numbers);
     }
 
@@ -114,11 +115,20 @@ public final class Subject implements AutoCloseable {
         return new Domain(List.of(new Domain.Tensor(elements, 1, Shape.of(elements).rows(), 0, 0)), 1);
     }
 
-    private Map<Buffer, MemorySegment> arrays(Recipe recipe) {
+    /// A slot of the tensor, or of the session.
+    private MemorySegment data(String slot) {
+        return stepper.slots().stream()
+                .filter(part -> part.key().endsWith("#" + slot))
+                .findFirst()
+                .orElseThrow()
+                .data();
+    }
+
+    private Map<Buffer, MemorySegment> arrays(List<Buffer> kept) {
         var arrays = new HashMap<Buffer, MemorySegment>();
         arrays.put(Inputs.param(Type.F32), parameters);
-        for (int i = 0; i < slots.size(); i++) {
-            arrays.put(Recipe.buffer(recipe.slots().get(i)), slots.get(i));
+        for (int i = 0; i < kept.size(); i++) {
+            arrays.put(kept.get(i), slots.get(i));
         }
         return arrays;
     }

@@ -67,7 +67,7 @@ final class HostProgram {
                 Scalar.compare(op, Type.F64, values[at[0]], values[at[1]]) ? 1 : 0;
             case Expr.Select _ -> values[at[0]] != 0 ? values[at[1]] : values[at[2]];
             case Expr.Convert _ -> values[at[0]];
-            case Expr.Read _, Expr.Bits _, Expr.Reduce _, Expr.Ranked _, Expr.Index _, Expr.Draw _, Expr.Lookup _ ->
+            case Expr.Read _, Expr.Bits _, Expr.Reduce _, Expr.Ranked _, Expr.RunningSum _, Expr.Index _, Expr.Draw _, Expr.Lookup _ ->
                 throw new IllegalStateException("not known to the host: " + nodes[i]);
         };
     }

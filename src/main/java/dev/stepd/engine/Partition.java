@@ -5,6 +5,7 @@ import dev.stepd.device.Domain;
 import dev.stepd.device.Spans;
 import dev.stepd.expr.Buffer;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -45,12 +46,34 @@ final class Partition implements AutoCloseable {
         this.segments = new HashMap<>(shared);
         segments.putAll(arrays.segments());
         arrays.initialize(hyper);
+        try {
+            draw(hyper);
+        } catch (RuntimeException e) {
+            arrays.close();
+            throw e;
+        }
         this.inBody = body.arrays(places.getFirst().offset());
         this.variants = variants(false);
     }
 
     private Variants variants(boolean updatesParameters) {
         return new Variants(recipe, updatesParameters, device, domain, segments, inBody);
+    }
+
+    /// Gives slots that start at random their values: what is drawn at step 0.
+    private void draw(IntFunction<Map<String, Double>> hyper) {
+        recipe.draw().ifPresent(plan -> {
+            var names = Recipe.hostNames(recipe.settings());
+            var all = new ArrayList<Spans.Span>();
+            try (var draw = new Variant(plan, names, device, domain, segments, Map.of())) {
+                for (int i = 0; i < places.size(); i++) {
+                    var values = hyper.apply(places.get(i).group());
+                    all.add(new Spans.Span(i, i + 1));
+                    draw.prepare(all.getLast(), names.stream().mapToDouble(values::get).toArray(), 0, 0);
+                }
+                draw.run(new Spans(all), MemorySegment.NULL);
+            }
+        });
     }
 
     /// Gives slots that start at the parameter their values.

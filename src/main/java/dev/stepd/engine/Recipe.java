@@ -27,6 +27,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Function;
+import java.util.function.Predicate;
 
 /// A session's optimizer as programs for the tensors of one kind, before any memory or device.
 public final class Recipe {
@@ -146,16 +148,26 @@ public final class Recipe {
     /// Whether a step depends on all of the session's tensors together, beyond the norms of their gradients.
     boolean joinsTensors() {
         return bare.nodes().stream()
-                .anyMatch(node -> node instanceof Expr.Reduce reduce && reduce.over().coarserThan(Scope.TENSOR));
+                .anyMatch(node -> node instanceof Expr.RunningSum
+                        || node instanceof Expr.Reduce reduce && reduce.over().coarserThan(Scope.TENSOR));
     }
 
     /// What makes slots of parameters, for those that start at them.
     Optional<Plan> start() {
         var values = masters().map(Masters::value).orElse(new Expr.Read(Inputs.param(ELEMENT)));
+        return start(Spec.SlotSpec::startsAtParameter, _ -> values);
+    }
+
+    /// What draws the values of slots that start at random.
+    Optional<Plan> draw() {
+        return start(Spec.SlotSpec::startsAtRandom, Spec.SlotSpec::initial);
+    }
+
+    private Optional<Plan> start(Predicate<Spec.SlotSpec> which, Function<Spec.SlotSpec, Expr> values) {
         var assignments = new ArrayList<Program.Assignment>();
         for (var slot : stored) {
-            if (slot.spec().startsAtParameter()) {
-                var codes = slot.codec().encodeNearest(slot.slot(), values);
+            if (which.test(slot.spec())) {
+                var codes = slot.codec().encodeNearest(slot.slot(), values.apply(slot.spec()));
                 for (int i = 0; i < codes.size(); i++) {
                     assignments.add(new Program.Assignment(slot.arrays().get(i), codes.get(i)));
                 }

@@ -60,13 +60,13 @@ final class StateArrays implements AutoCloseable {
         return Math.addExact(Math.ceilDiv(bytes(buffer), 64) * 64, STAGGER_BYTES);
     }
 
-    /// Gives every slot its value before the first step.
+    /// Gives the slots that start alike their value before the first step.
     ///
     /// @param hyper the hyperparameters of a group at the first step
     void initialize(java.util.function.IntFunction<Map<String, Double>> hyper) {
         for (var slot : slots) {
-            if (slot.spec().startsAtParameter()) {
-                continue; // which is not here yet
+            if (slot.spec().startsAtParameter() || slot.spec().startsAtRandom()) {
+                continue; // programs give them theirs
             }
             if (isShared(slot)) {
                 fill(slot, 0, of(slot.slot()), initial(slot.spec(), hyper.apply(0)));

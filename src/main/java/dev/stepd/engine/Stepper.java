@@ -123,6 +123,7 @@ public final class Stepper implements AutoCloseable {
     private Map<String, Double> hyperparameters(int group) {
         var names = names(optimizer);
         optimizer.settings().values(group, 1, hyper);
+        hyper[hyper.length - 1] = optimizer.format().seed();
         var values = new HashMap<String, Double>();
         for (int i = 0; i < hyper.length; i++) {
             values.put(names.get(i), hyper[i]);

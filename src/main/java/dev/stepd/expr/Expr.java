@@ -354,6 +354,29 @@ public sealed interface Expr {
         }
     }
 
+    /// The sum of a tensor's value and those of all tensors before it, in the session's order: `r = r_before + x`, in f64.
+    /// Tensors without gradient take no part.
+    record RunningSum(Expr x) implements Expr {
+        public RunningSum {
+            require(x.type() == Type.F64 && x.scope().equals(Scope.TENSOR), "running sum of " + x.type() + " by " + x.scope());
+        }
+
+        @Override
+        public Type type() {
+            return Type.F64;
+        }
+
+        @Override
+        public List<Expr> operands() {
+            return List.of(x);
+        }
+
+        @Override
+        public Expr with(List<Expr> operands) {
+            return new RunningSum(operands.getFirst());
+        }
+    }
+
     // What rules are written with.
 
     static Expr constant(double value) {

@@ -99,6 +99,7 @@ public final class Interpreter {
         node.operands().forEach(this::value);
         var computed = node instanceof Expr.Reduce reduce ? reduce(reduce)
                 : node instanceof Expr.Ranked ranked ? rank(ranked)
+                : node instanceof Expr.RunningSum running ? sumUp(running)
                 : each(node);
         values.put(node, computed);
         return computed;
@@ -135,7 +136,7 @@ public final class Interpreter {
             case Expr.Convert(Type type, Expr x) -> Scalar.convert(x.type(), type, at(x, node, i));
             case Expr.Bits(Expr x) -> Scalar.twin(x.type(), at(x, node, i));
             case Expr.Lookup(Table table, Expr x) -> table.at((int) at(x, node, i));
-            case Expr.Reduce _, Expr.Ranked _ -> throw new IllegalStateException("of many operand values: " + node);
+            case Expr.Reduce _, Expr.Ranked _, Expr.RunningSum _ -> throw new IllegalStateException("of many operand values: " + node);
         };
     }
 
@@ -174,6 +175,18 @@ public final class Interpreter {
             result[i] = Scalar.of(node.type(), node.over().equals(Scope.COLUMN)
                     ? Order.reduceColumn(node.op(), within.size(), order)
                     : Order.reduce(node.op(), within.size(), order));
+        }
+        return result;
+    }
+
+    private long[] sumUp(Expr.RunningSum node) {
+        var result = new long[extents.size()];
+        double sum = 0;
+        for (int tensor = 0; tensor < result.length; tensor++) {
+            if (extents.get(tensor).present) {
+                sum += Double.longBitsToDouble(values.get(node.x())[tensor]);
+            }
+            result[tensor] = Double.doubleToRawLongBits(sum);
         }
         return result;
     }

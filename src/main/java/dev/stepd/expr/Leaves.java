@@ -55,7 +55,7 @@ final class Leaves {
         return switch (node) {
             case Expr.Const(Type type, _) -> type == Type.F64 || type == Type.BOOL;
             case Expr.Convert(Type type, _) -> type == Type.F64;
-            case Expr.Read _, Expr.Reduce _, Expr.Ranked _, Expr.Bits _, Expr.Index _, Expr.Draw _, Expr.Lookup _ -> false;
+            case Expr.Read _, Expr.Reduce _, Expr.Ranked _, Expr.RunningSum _, Expr.Bits _, Expr.Index _, Expr.Draw _, Expr.Lookup _ -> false;
             case Expr.Hyper _, Expr.Counter _, Expr.Unary _, Expr.Binary _, Expr.Fma _ -> true;
             case Expr.Compare _, Expr.Select _ -> true;
         };

@@ -43,7 +43,7 @@ public enum Legality {
     private void check(Expr node) {
         boolean legal = switch (node) {
             case Expr.Hyper _, Expr.Counter _ -> allowed.contains(Kind.HYPER);
-            case Expr.Reduce _ -> allowed.contains(Kind.REDUCE);
+            case Expr.Reduce _, Expr.RunningSum _ -> allowed.contains(Kind.REDUCE);
             case Expr.Ranked _ -> allowed.contains(Kind.FUNCTION);
             case Expr.Unary(UnaryOp op, _) when op.hostOnly() -> node.host();
             case Expr.Unary(UnaryOp op, _) -> !op.expands() || node.host() || allowed.contains(Kind.FUNCTION);

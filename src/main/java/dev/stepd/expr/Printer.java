@@ -82,6 +82,7 @@ public final class Printer {
             case Expr.Bits(Expr x) -> call("bits", x);
             case Expr.Lookup(Table table, Expr index) -> table + "(" + show(index) + ")";
             case Expr.Reduce(ReduceOp op, Scope over, Expr x) -> call(op.name() + "[" + over + "]", x);
+            case Expr.RunningSum(Expr x) -> call("running_sum", x);
             case Expr.Ranked(Scope over, Expr x, Expr rank) -> call("ranked[" + over + "]", x, rank);
         };
     }

@@ -43,8 +43,8 @@ final class BiasCorrectedAverage implements Wrapper {
         var whole = Inputs.equal(Inputs.remainder(past, in.hyper("update_freq")), Expr.constant(0));
         var joins = Inputs.and(Inputs.positive(past), whole);
         var steps = in.hyper("lag").plus(in.hyper("multiplier").times(in.t()));
-        var share = Inputs.max(Inputs.pow(steps, in.hyper("ema_power").negate()), in.hyper("min_ema_multiplier"));
-        var correction = Inputs.pow(steps, in.hyper("bias_power").negate());
+        var share = Inputs.max(Inputs.hostPower(steps, in.hyper("ema_power").negate()), in.hyper("min_ema_multiplier"));
+        var correction = Inputs.hostPower(steps, in.hyper("bias_power").negate());
         var mean = Inputs.ema(x, ema.old(), share);
         var corrected = mean.plus(correction.times(x.minus(start.old())));
         return move.and(

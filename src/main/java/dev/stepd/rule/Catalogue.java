@@ -70,7 +70,9 @@ public final class Catalogue {
             new SophiaG(),
             new SophiaH(),
             new Sania(),
-            new Core());
+            new Core(),
+            new AdamHd(),
+            new Gravity());
 
     private static final List<Wrapper> WRAPPERS = List.of(new Lookahead(), new Grokfast(), new Cautious(), new ScheduleFree());
 

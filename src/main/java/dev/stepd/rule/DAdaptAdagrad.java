@@ -29,6 +29,7 @@ final class DAdaptAdagrad implements Rule {
                 .shared("d0", 1e-6, Hyperparameter.Range.POSITIVE, "first estimate")
                 .sharedOption("growth_rate", 0, Hyperparameter.Range.NON_NEGATIVE, "most the estimate grows by in a step")
                 .slot("alpha_k", Spec.Sign.UNSIGNED, Expr.constant(1e-6))
+                .fine("steps are divided by it alone, and codes would make it 0")
                 .slot("sk", Spec.Sign.SIGNED)
                 .slotOfParameter("x0")
                 .slot("d", Scope.SESSION, Spec.Sign.UNSIGNED, new Expr.Hyper("d0"))

@@ -256,6 +256,12 @@ public final class Inputs {
         return new Expr.Unary(UnaryOp.SIGN, x);
     }
 
+    /// `x^y` of values the host knows, x above 0, by way of logarithms: where neither x nor y is the same in every step,
+    /// `StrictMath.pow` makes arrays.
+    static Expr hostPower(Expr x, Expr y) {
+        return exp(y.times(log(x)));
+    }
+
     static Expr pow(Expr x, Expr y) {
         return Expr.binary(BinaryOp.POW, x, y);
     }
@@ -355,6 +361,11 @@ public final class Inputs {
     /// The `rank`-th largest over each index of `over`, as [Expr.Ranked] has it.
     static Expr ranked(Scope over, Expr x, Expr rank) {
         return new Expr.Ranked(over, x, rank);
+    }
+
+    /// The sum of a tensor's value and those of all tensors before it, in the session's order.
+    static Expr runningSum(Expr ofTensors) {
+        return new Expr.RunningSum(ofTensors);
     }
 
     /// The whole part of an f64 value from 0 to 2^51.

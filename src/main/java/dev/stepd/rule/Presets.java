@@ -158,7 +158,7 @@ final class Presets {
                         "global_norm", "value", "agc")
                 .lr(0.1)
                 .real("max_norm", 1, Hyperparameter.Range.POSITIVE, "bound of the norm")
-                .real("norm_type", 2, Hyperparameter.Range.POSITIVE, "order of the norm")
+                .limit("norm_type", 2, Hyperparameter.Range.POSITIVE, "order of the norm; infinite is the largest magnitude")
                 .real("clip_value", 0.1, Hyperparameter.Range.POSITIVE, "bound of each element")
                 .real("clip_factor", 0.01, Hyperparameter.Range.POSITIVE, "bound of a unit as a share of its parameters")
                 .real("eps", 1e-3, Hyperparameter.Range.POSITIVE, "least norm of parameters that counts")
@@ -166,7 +166,8 @@ final class Presets {
         return new Preset(spec, set -> Composition.of(set.as("sgd", "lr")).clipped(
                 set.chosen("mode", "value") ? Map.of("value", set.number("clip_value"))
                         : set.chosen("mode", "agc") ? Map.of("agc", set.number("clip_factor"), "eps", set.number("eps"))
-                        : Map.of("global_norm", set.number("max_norm"), "norm_type", set.number("norm_type"))));
+                        : Map.of("global_norm", set.number("max_norm"), "norm_type",
+                                set.value("norm_type") instanceof Double order ? order : Clip.INFINITE)));
     }
 
     private static String[] names(Spec spec) {

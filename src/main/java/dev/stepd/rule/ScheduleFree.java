@@ -48,7 +48,7 @@ final class ScheduleFree implements Wrapper {
         var sum = in.slot("weight_sum");
         var most = in.slot("lr_max");
         var largest = Inputs.max(most.old(), warmed.rate());
-        var weight = Inputs.pow(in.t(), in.hyper("r")).times(Inputs.pow(largest, in.hyper("weight_lr_power")));
+        var weight = Inputs.hostPower(in.t(), in.hyper("r")).times(Inputs.pow(largest, in.hyper("weight_lr_power")));
         var weights = sum.old().plus(weight);
         var c = Expr.select(Inputs.positive(weights), weight.over(weights), Expr.constant(0));
         var share = Inputs.one().minus(in.hyper("momentum").times(Inputs.one().minus(c)));

@@ -267,6 +267,15 @@ public final class Settings {
         }
     }
 
+    /// Refuses 0, in any group.
+    void checkPositive(String name) {
+        for (int group = 0; group < numbers.length; group++) {
+            if (numbers[group][index(name)] == 0) {
+                throw invalid(group, name, "a number above 0");
+            }
+        }
+    }
+
     /// Refuses what lies between 0 and `least`, in any group.
     void checkZeroOrAtLeast(String name, double least) {
         for (int group = 0; group < numbers.length; group++) {

@@ -37,7 +37,8 @@ public record Spec(
 
     /// One state array.
     ///
-    /// @param initial its value before the first step: a constant, a hyperparameter or the parameter
+    /// @param initial its value before the first step: a constant, a hyperparameter, the parameter, or for each element what
+    ///     random draws and hyperparameters make
     /// @param fine why formats with few codes cannot keep it, or null if they can
     public record SlotSpec(
             String name, Scope scope, Type storage, Sign sign, Expr initial, @Nullable String fine) {
@@ -48,6 +49,11 @@ public record Spec(
         /// Whether the slot is a copy of the parameter before the first step.
         public boolean startsAtParameter() {
             return initial instanceof Expr.Read;
+        }
+
+        /// Whether each element draws its value before the first step.
+        public boolean startsAtRandom() {
+            return initial.scope().isElement() && !startsAtParameter();
         }
 
         /// The same with one value for each index of another scope.
@@ -263,6 +269,11 @@ public record Spec(
         Builder slotOfParameter(String name) {
             return slot(name, Sign.SIGNED, new Expr.Read(Inputs.param(Type.F32)))
                     .fine("it holds parameter values, whose small steps codes would swallow");
+        }
+
+        /// An element-wise slot that starts at random values, normally distributed around 0.
+        Builder slotOfNormal(String name, Expr deviation) {
+            return slot(name, Sign.SIGNED, deviation.times(Normal.draw(name)).as(Type.F32));
         }
 
         /// The last slot is one that formats with few codes cannot keep.

@@ -112,7 +112,7 @@ record Variations(Spec spec, Function<Map<String, @Nullable Object>, Composition
                 case Expr.Ranked ranked -> ranked.over();
                 case Expr.Lookup lookup -> lookup.table();
                 case Expr.Convert convert -> convert.type();
-                case Expr.Bits _, Expr.Fma _, Expr.Select _ -> node.getClass();
+                case Expr.Bits _, Expr.Fma _, Expr.Select _, Expr.RunningSum _ -> node.getClass();
             });
             node.operands().forEach(operand -> shape.add(numbers.get(operand)));
         }

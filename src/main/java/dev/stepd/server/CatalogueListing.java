@@ -31,7 +31,7 @@ final class CatalogueListing {
         json.put("reference", spec.reference());
         json.put("hyperparameters", spec.hyperparameters().stream().map(CatalogueListing::hyperparameter).toList());
         json.put("slots", entry.slots().stream().map(slot -> slot(slot, entry)).toList());
-        json.put("steps", entry.steps().stream().map(CatalogueListing::step).toList());
+        json.put("steps", entry.steps().stream().map(step -> step(step, entry)).toList());
         json.put("other_equations_with", entry.variations());
         json.put("extra_inputs", spec.inputs().stream().map(CatalogueListing::input).toList());
         json.put("needs_parameters", entry.needsParameters());
@@ -51,16 +51,19 @@ final class CatalogueListing {
         if (composition.clip() != null) {
             parts.put("clip", composition.clip());
         }
+        if (composition.state() != null) {
+            parts.put("state", composition.state());
+        }
         return parts;
     }
 
-    private static Map<String, Object> step(Entry.Step step) {
+    private static Map<String, Object> step(Entry.Step step, Entry entry) {
         var json = new LinkedHashMap<String, Object>();
         json.put("tensors", step.tensors().isEmpty() ? "all" : step.tensors());
         json.put("equations", step.equations().stream().map(Equation::toString).toList());
         json.put("average", step.averages().stream().map(Equation::toString).toList());
         json.put("slots", step.slots().stream().map(Spec.SlotSpec::name).toList());
-        json.put("state_bytes_per_parameter", StateFormat.bytesByFormat(step));
+        json.put("state_bytes_per_parameter", FormatSize.bytesByFormat(entry, step));
         return json;
     }
 

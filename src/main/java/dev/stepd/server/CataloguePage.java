@@ -77,14 +77,14 @@ final class CataloguePage {
     private void index(List<Entry> entries) {
         line("");
         var columns = new ArrayList<>(List.of("name", "what it is"));
-        StateFormat.ALL.forEach(format -> columns.add(format.name()));
+        FormatSize.ALL.forEach(format -> columns.add(format.name()));
         columns.add("needs besides gradients");
         header(columns);
         for (var entry : entries) {
             var heading = heading(entry);
             var cells = new ArrayList<>(List.of(
                     "[%s](#%s)".formatted(heading, heading.replace(' ', '-')), entry.spec().title()));
-            StateFormat.ALL.forEach(format -> cells.add(bytes(entry, format)));
+            FormatSize.ALL.forEach(format -> cells.add(bytes(entry, format)));
             cells.add(String.join(", ", needs(entry)));
             row(cells);
         }
@@ -96,7 +96,10 @@ final class CataloguePage {
     }
 
     /// `4 (matrix), 8 (vector)` where kinds of tensors differ.
-    private static String bytes(Entry entry, StateFormat format) {
+    private static String bytes(Entry entry, FormatSize format) {
+        if (!format.fits(entry)) {
+            return "";
+        }
         var first = entry.steps().getFirst();
         boolean alike = entry.steps().stream()
                 .allMatch(step -> format.bytesPerParameter(step) == format.bytesPerParameter(first));
@@ -141,6 +144,9 @@ final class CataloguePage {
             }
             if (composition.clip() != null) {
                 parts.add("clip " + shown(composition.clip()));
+            }
+            if (composition.state() != null) {
+                parts.add("state " + shown(composition.state()));
             }
             line("");
             line("Stands for " + String.join("; ", parts) + ".");
@@ -200,17 +206,17 @@ final class CataloguePage {
             return;
         }
         var columns = new ArrayList<>(List.of("slot", "one value for each", "sign", "starts at"));
-        StateFormat.ALL.forEach(format -> columns.add(format.name()));
+        FormatSize.ALL.forEach(format -> columns.add(format.name()));
         header(columns);
         for (var slot : entry.slots()) {
             var cells = new ArrayList<>(List.of(code(slot.name()) + keeping(entry, slot),
                     slot.scope().toString(), slot.sign().name().toLowerCase(Locale.ROOT), initial(slot)));
-            StateFormat.ALL.forEach(format -> cells.add(size(format.bytesPerParameter(slot))));
+            FormatSize.ALL.forEach(format -> cells.add(format.fits(entry) ? size(format.bytesPerParameter(slot)) : ""));
             row(cells);
         }
         if (entry.slots().size() > 1) {
             var cells = new ArrayList<>(List.of("all by default", "", "", ""));
-            StateFormat.ALL.forEach(format -> cells.add(bytes(entry, format)));
+            FormatSize.ALL.forEach(format -> cells.add(bytes(entry, format)));
             row(cells);
         }
     }

@@ -257,6 +257,10 @@ final class Programs {
         if (finer.isEmpty()) {
             return real(scope, Type.F64, depth);
         }
+        if (scope.equals(Scope.TENSOR) && random.nextInt(4) == 0) {
+            var value = real(Scope.TENSOR, Type.F64, depth);
+            return new Expr.RunningSum(new Expr.Binary(BinaryOp.ADD, value, read(Scope.TENSOR).as(Type.F64)));
+        }
         var from = pick(finer);
         if (random.nextInt(4) == 0) {
             var value = real(from, Type.F32, depth);

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.sun.management.ThreadMXBean;
 import dev.stepd.device.cpu.CpuDevice;
 import dev.stepd.engine.Training.Tensor;
+import dev.stepd.rule.Catalogue;
 import java.lang.foreign.ValueLayout;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
@@ -68,7 +69,7 @@ class SteadyStateTest {
             var blueprint = Training.blueprint(
                     TENSORS,
                     optimizer,
-                    List.of(Map.of("match", "*.bias", "lr", 0.01)),
+                    List.of(sharesRate(optimizer) ? Map.of("match", "*.bias") : Map.of("match", "*.bias", "lr", 0.01)),
                     Map.of("name", "cosine", "total_steps", 1000, "warmup_steps", 10),
                     Training.composition(optimizer).expanded().clip() == null ? Map.of("global_norm", 1.0) : null);
             try (var training = new Training(new CpuDevice(1L << 28, 2), TENSORS, blueprint)) {
@@ -82,6 +83,11 @@ class SteadyStateTest {
                 }
                 return whenWhole + whenPartial == 0;
             }
+        }
+
+        private static boolean sharesRate(Map<String, Object> optimizer) {
+            var name = (String) Training.composition(optimizer).expanded().optimizer().get("name");
+            return Catalogue.find(name).spec().shared().contains("lr");
         }
 
         /// Bytes in a hundred steps, when they are fewest.

@@ -51,6 +51,9 @@ final class Training implements AutoCloseable {
             fill(part.data(), tensor(part.key()), 0);
         }
         stepper.parametersLoaded();
+        for (var part : RandomStarts.of(stepper, blueprint)) {
+            fill(part.data(), tensor(part.key().substring(0, part.key().indexOf('#'))), -2);
+        }
     }
 
     static Training of(List<Tensor> tensors, Map<String, Object> optimizer) {
@@ -65,17 +68,19 @@ final class Training implements AutoCloseable {
             @Nullable Map<String, Object> clip) {
         var specs = tensors.stream().map(t -> new TensorSpec(t.name, t.shape, DType.F32)).toList();
         var composition = composition(optimizer);
-        var clipped = new Composition(composition.optimizer(), composition.wrap(), composition.average(), clip, null);
+        var clipped = new Composition(
+                composition.optimizer(), composition.wrap(), composition.average(), clip, composition.state());
         return new Engine.Blueprint(specs, clipped, groups, schedule, Engine.NonFinite.REJECT);
     }
 
-    /// What an optimizer is composed of, `wrap` and `average` among its settings.
+    /// What an optimizer is composed of, `wrap`, `average` and `state` among its settings.
     @SuppressWarnings("unchecked")
     static Composition composition(Map<String, Object> optimizer) {
         var alone = new LinkedHashMap<>(optimizer);
         var wrap = (List<Map<String, Object>>) alone.remove("wrap");
         var average = (Map<String, Object>) alone.remove("average");
-        return new Composition(alone, wrap == null ? List.of() : wrap, average, null, null);
+        var state = (Map<String, Object>) alone.remove("state");
+        return new Composition(alone, wrap == null ? List.of() : wrap, average, null, state);
     }
 
     static Settings settings(Map<String, Object> optimizer) {
@@ -99,7 +104,7 @@ final class Training implements AutoCloseable {
     private static Stream<Map<String, Object>> compositions() {
         return Stream.of(
                 Map.of("name", "grokfast", "filter", "ma", "window_size", 3),
-                Map.of("name", "radam", "decoupled", true, "weight_decay", 0.1,
+                Map.of("name", "amsgrad", "decoupled", true, "weight_decay", 0.1,
                         "wrap", List.of(Map.of("name", "grokfast"), Map.of("name", "cautious"),
                                 Map.of("name", "schedule_free", "warmup_steps", 3)),
                         "average", Map.of("name", "bema", "update_freq", 3, "update_after", 2)),
@@ -211,6 +216,10 @@ final class Training implements AutoCloseable {
             }
         });
         return bits;
+    }
+
+    static float[] floats(MemorySegment segment) {
+        return segment.toArray(ValueLayout.JAVA_FLOAT);
     }
 
     static List<Byte> bytes(MemorySegment segment) {

@@ -207,6 +207,32 @@ public record GoldenFile(String optimizer, String config, JsonNode header, ByteB
         return given;
     }
 
+    /// Slots as they are before the first step, where that is random.
+    ///
+    /// @return by `<tensor>#<slot>`
+    Map<String, float[]> starts() {
+        var starts = new LinkedHashMap<String, float[]>();
+        for (var key : states(0)) {
+            var parts = key.split("/");
+            starts.put(parts[2] + "#" + parts[1], get(key));
+        }
+        return starts;
+    }
+
+    /// Puts parameters, and slots that start at random, where a stepper keeps them.
+    void start(Stepper stepper) {
+        for (var part : stepper.parameters()) {
+            part.data().copyFrom(MemorySegment.ofArray(get("param/" + part.key() + "/0")));
+        }
+        stepper.parametersLoaded();
+        var starts = starts();
+        for (var part : stepper.slots()) {
+            if (starts.containsKey(part.key())) {
+                part.data().copyFrom(MemorySegment.ofArray(starts.get(part.key())));
+            }
+        }
+    }
+
     private static void put(float[] values, MemorySegment body, long offset) {
         MemorySegment.copy(values, 0, body, ValueLayout.JAVA_FLOAT, offset, values.length);
     }

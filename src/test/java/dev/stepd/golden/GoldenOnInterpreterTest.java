@@ -11,7 +11,6 @@ import dev.stepd.tensor.DType;
 import dev.stepd.tensor.Part;
 import dev.stepd.tensor.Shape;
 import dev.stepd.tensor.TensorSpec;
-import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.BitSet;
@@ -57,10 +56,7 @@ class GoldenOnInterpreterTest {
     void theEngineHasItsBits(GoldenFile file) {
         var optimizer = new InterpretedSession(file, Type.F32, Rewrites::expand);
         try (var engine = new Engine(new CpuDevice(1 << 28, 2)); var stepper = engine.create(blueprint(file))) {
-            for (var part : stepper.parameters()) {
-                part.data().copyFrom(MemorySegment.ofArray(file.get("param/" + part.key() + "/0")));
-            }
-            stepper.parametersLoaded();
+            file.start(stepper);
             try (var body = engine.memory().allocate(stepper.body().byteCount(), "a body")) {
                 var present = new BitSet();
                 present.set(0, file.tensors().size());

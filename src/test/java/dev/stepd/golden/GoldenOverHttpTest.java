@@ -50,6 +50,9 @@ class GoldenOverHttpTest {
         var parameters = new LinkedHashMap<String, float[]>();
         file.tensors().keySet().forEach(name -> parameters.put(name, file.get("param/" + name + "/0")));
         assertThat(server.send(Call.tensors("PUT", session + "/parameters", body(file, parameters))).statusCode()).isEqualTo(200);
+        if (!file.starts().isEmpty()) {
+            assertThat(server.send(Call.tensors("PUT", session + "/state", body(file, file.starts()))).statusCode()).isEqualTo(200);
+        }
         for (int t = 1; t <= file.steps(); t++) {
             var answer = server.send(Call.tensors("POST", session + "/steps", gradients(file, t)).header("Stepd-Step", "" + t));
             assertThat(answer.statusCode()).isEqualTo(200);

@@ -28,7 +28,7 @@ class GoldenTest {
     @MethodSource("files")
     void replaysOnTheEngine(GoldenFile file) {
         try (var engine = new Engine(new CpuDevice(1 << 28, 2)); var stepper = engine.create(blueprint(file))) {
-            load(file, stepper);
+            file.start(stepper);
             try (var body = engine.memory().allocate(stepper.body().byteCount(), "a body")) {
                 var present = new BitSet();
                 present.set(0, file.tensors().size());
@@ -47,13 +47,6 @@ class GoldenTest {
                 .toList();
         return new Engine.Blueprint(
                 tensors, file.description(), List.of(), null, null, Engine.NonFinite.REJECT);
-    }
-
-    private static void load(GoldenFile file, Stepper stepper) {
-        for (var part : stepper.parameters()) {
-            part.data().copyFrom(MemorySegment.ofArray(file.get("param/" + part.key() + "/0")));
-        }
-        stepper.parametersLoaded();
     }
 
     private static void check(GoldenFile file, Stepper stepper, int t, MemorySegment body) {

@@ -58,9 +58,22 @@ final class InterpretedOptimizer {
         }
     }
 
+    /// Gives a tensor's slot its value before the first step.
+    void load(String slot, int tensor, float[] values) {
+        var spec = settings.slots(kind).stream().filter(s -> s.name().equals(slot)).findFirst().orElseThrow();
+        var array = arrays.get(buffer(spec));
+        int from = Interpreter.count(extents(1).subList(0, tensor), spec.scope());
+        for (int i = 0; i < values.length; i++) {
+            array[from + i] = Scalar.of(buffer(spec).storage(), values[i]);
+        }
+    }
+
     private long[] initial(Spec.SlotSpec slot) {
         if (slot.startsAtParameter()) {
             return arrays.get(Inputs.param(element)).clone();
+        }
+        if (slot.startsAtRandom()) {
+            return new long[count(buffer(slot))]; // until it is loaded
         }
         double value = switch (slot.initial()) {
             case Expr.Const(Type type, long bits) -> Scalar.toDouble(type, bits);

@@ -47,6 +47,10 @@ final class InterpretedSession implements States {
         }
         byKind.forEach((kind, its) ->
                 kinds.put(kind, new InterpretedOptimizer(settings, measure, kind, its, element, change)));
+        file.starts().forEach((key, values) -> {
+            int tensor = names.indexOf(key.substring(0, key.indexOf('#')));
+            of(tensor).load(key.substring(key.indexOf('#') + 1), places.get(tensor).index, values);
+        });
     }
 
     /// Takes a step of the file, which has to be the next.

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.stepd.device.cpu.CpuDevice;
 import dev.stepd.engine.Engine;
 import dev.stepd.engine.GivenInputs;
+import dev.stepd.engine.RandomStarts;
 import dev.stepd.engine.Stepper;
 import dev.stepd.rule.Catalogue;
 import dev.stepd.tensor.DType;
@@ -64,6 +65,9 @@ class PartialStepsTest {
                 part.data().copyFrom(MemorySegment.ofArray(values(part.key(), 0)));
             }
             stepper.parametersLoaded();
+            for (var part : RandomStarts.of(stepper, blueprint)) {
+                part.data().copyFrom(MemorySegment.ofArray(values(part.key(), 0)));
+            }
             var taken = new HashMap<String, Integer>();
             for (var step : steps) {
                 var present = new BitSet();

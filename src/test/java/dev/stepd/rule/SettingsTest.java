@@ -63,6 +63,38 @@ class SettingsTest {
                 .map(real -> Arguments.of(rule.spec().name(), real)));
     }
 
+    /// Those of wrappers and averages, too.
+    @ParameterizedTest
+    @MethodSource("numbersAround")
+    void numbersAroundHaveTheirRange(Wrapper wrapper, Hyperparameter.Real real) {
+        var path = (Catalogue.wrappers().contains(wrapper) ? "wrap[0]." : "average.") + real.name();
+        var range = real.range();
+        assertThat(around(wrapper, real.name(), range.min()).around().getFirst().part().number(real.name())).isEqualTo(range.min());
+        var outside = new ArrayList<Object>(List.of(Math.nextDown(range.min()), Double.NaN, Double.POSITIVE_INFINITY, "0.5", true));
+        if (range.max() < Double.MAX_VALUE) {
+            outside.add(range.maxIncluded() ? Math.nextUp(range.max()) : range.max());
+        }
+        for (var value : outside) {
+            assertThatThrownBy(() -> around(wrapper, real.name(), value))
+                    .isInstanceOfSatisfying(ServiceException.class, e -> assertThat(e.code()).isEqualTo(ErrorCode.INVALID_VALUE))
+                    .hasMessageContaining(path + " is " + value + ", expected a ");
+        }
+    }
+
+    static Stream<Arguments> numbersAround() {
+        return Stream.concat(Catalogue.wrappers().stream(), Catalogue.averages().stream())
+                .flatMap(wrapper -> wrapper.spec().hyperparameters().stream()
+                        .filter(Hyperparameter.Real.class::isInstance)
+                        .map(real -> Arguments.of(wrapper, real)));
+    }
+
+    private static Settings around(Wrapper wrapper, String field, Object value) {
+        var object = Map.<String, Object>of("name", wrapper.spec().name(), field, value);
+        boolean wraps = Catalogue.wrappers().contains(wrapper);
+        return Settings.read(new Composition(Map.of("name", "sgd"), wraps ? List.of(object) : List.of(), wraps ? null : object,
+                null, null), List.of(), null);
+    }
+
     @Test
     void namesTheNearest() {
         refuses(ErrorCode.UNKNOWN_NAME, "unknown optimizer \"admw\"; did you mean \"adamw\"?", Map.of("name", "admw"));

@@ -133,7 +133,15 @@ final class KernelClass {
                 .withMethodBody(ConstantDescs.INIT_NAME, ConstantDescs.MTD_void, ClassFile.ACC_PUBLIC, code -> code.aload(0)
                         .invokespecial(ConstantDescs.CD_Object, ConstantDescs.INIT_NAME, ConstantDescs.MTD_void)
                         .return_())
-                .withMethodBody("run", RUN, ClassFile.ACC_PUBLIC, code -> new Body(code, turn).emit()));
+                .withMethodBody("run", RUN, ClassFile.ACC_PUBLIC, code -> run(code, turn)));
+    }
+
+    private void run(CodeBuilder code, int turn) {
+        if (stage.scans()) {
+            RunningSumCode.emit(code);
+        } else {
+            new Body(code, turn).emit();
+        }
     }
 
     /// Emits `run`; holds which local has what.
@@ -377,6 +385,7 @@ final class KernelClass {
             nodes.forEach(here::value);
             for (int i = 0; i < stage.outputs().size(); i++) {
                 switch (stage.outputs().get(i)) {
+                    case Stage.Scan scan -> throw new IllegalStateException("no vectors of a running sum: " + scan);
                     case Stage.Write write -> here.write(write, outputs.get(i));
                     case Stage.Fold fold when columnFold -> here.join(fold, outputs.get(i));
                     case Stage.Fold fold -> here.accumulate(fold, accumulators.get(i)[part]);

@@ -75,7 +75,7 @@ final class VectorCode {
                 push.accept(x);
                 reinterpret(x.type(), node.type());
             }
-            case Expr.Const _, Expr.Hyper _, Expr.Counter _, Expr.Read _, Expr.Reduce _, Expr.Ranked _, Expr.Index _,
+            case Expr.Const _, Expr.Hyper _, Expr.Counter _, Expr.Read _, Expr.Reduce _, Expr.Ranked _, Expr.RunningSum _, Expr.Index _,
                     Expr.Draw _, Expr.Lookup _ ->
                 throw new IllegalStateException("no operation of a kernel: " + node);
         }

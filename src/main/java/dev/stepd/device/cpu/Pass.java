@@ -121,10 +121,22 @@ final class Pass extends Crew.Work implements BoundPhase {
                 bases[i] = body + inBody[i];
             }
         }
+        if (stage.scans()) {
+            scan();
+            return;
+        }
         crew.run(this, list.length);
         var joins = pieces.joins();
         for (int i = 0; i < joins.size(); i++) {
             join(joins.get(i));
+        }
+    }
+
+    /// The tensors' pieces in order, the sum so far in memory of the caller's.
+    private void scan() {
+        Partials.set(types[bases.length - 1], addresses[0][bases.length], 0);
+        for (int i = 0; i < list.length; i++) {
+            piece(i, 0);
         }
     }
 
@@ -137,7 +149,9 @@ final class Pass extends Crew.Work implements BoundPhase {
             at[i] = bases[i] + offset(i, piece, 0);
         }
         origin(piece, 0, at);
-        if (!stage.folds()) {
+        if (stage.scans()) {
+            kernel.run(at, piece.count());
+        } else if (!stage.folds()) {
             write(piece.count(), at, worker);
         } else if (columns) {
             rows(piece, at, steps[worker], reads);

@@ -45,6 +45,7 @@ final class TileStage {
                     yield memory.partialBytes();
                 }
                 case Stage.Write write -> memory.arrayBytes(write.target());
+                case Stage.Scan scan -> throw new IllegalStateException("a running sum in a tile: " + scan);
             };
         }
         memory.scratch(used);

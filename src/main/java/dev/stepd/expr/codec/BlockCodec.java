@@ -5,6 +5,7 @@ import static dev.stepd.expr.codec.Words.less;
 import static dev.stepd.expr.codec.Words.real;
 
 import dev.stepd.expr.Buffer;
+import dev.stepd.expr.CompareOp;
 import dev.stepd.expr.Expr;
 import dev.stepd.expr.ReduceOp;
 import dev.stepd.expr.Scope;
@@ -48,7 +49,7 @@ record BlockCodec(String name, Codes codes, int block, Scaling scaling) implemen
 
     @Override
     public List<Expr> encode(Buffer slot, Expr value) {
-        var largest = new Expr.Reduce(ReduceOp.MAX, Scope.block(block), abs(value));
+        var largest = largest(value);
         var finite = largest.plus(largest.minus(largest)); // infinity becomes NaN
         return switch (scaling) {
             case INVERSE -> {
@@ -67,9 +68,23 @@ record BlockCodec(String name, Codes codes, int block, Scaling scaling) implemen
     @Override
     public List<Expr> encodeNearest(Buffer slot, Expr value) {
         var encoded = encode(slot, value);
-        var largest = new Expr.Reduce(ReduceOp.MAX, Scope.block(block), abs(value));
-        var zero = Expr.compare(dev.stepd.expr.CompareOp.EQ, largest, real(0));
+        var zero = Expr.compare(CompareOp.EQ, largest(value), real(0));
         return List.of(encoded.getFirst(), Expr.select(zero, real(0), encoded.getLast()));
+    }
+
+    /// The largest magnitude of each block. A value that is one for several blocks, such as the zero a slot is reset to, is its own.
+    private Expr largest(Expr value) {
+        var over = Scope.block(block);
+        if (value.scope().coarserThan(over)) {
+            return abs(value);
+        }
+        return new Expr.Reduce(ReduceOp.MAX, over, abs(value.scope().isElement() ? value : ofElements(value)));
+    }
+
+    /// A row's or column's value as one for each of its elements, which blocks are made of.
+    private static Expr ofElements(Expr value) {
+        var index = new Expr.Index();
+        return new Expr.Select(Expr.compare(CompareOp.EQ, index, index), value, value);
     }
 
     /// NaN stays.

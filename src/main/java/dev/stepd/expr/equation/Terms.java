@@ -82,6 +82,7 @@ final class Terms {
             case Expr.Bits(Expr x) -> intern(Form.CALL, "bits", of(x));
             case Expr.Lookup(Table table, Expr index) -> intern(Form.CALL, table.name(), of(index));
             case Expr.Ranked(Scope over, Expr x, Expr rank) -> reduced("ranked_" + over, of(x), of(rank));
+            case Expr.RunningSum(Expr x) -> reduced("sum_over_tensors_so_far", of(x));
             case Expr.Reduce(ReduceOp op, Scope over, Expr x) -> reduction(op, over, of(x));
         };
     }

@@ -42,7 +42,8 @@ public final class ExpandFunctions implements Rewrite {
             case Expr.Ranked ranked -> Ranking.expand(ranked);
             case Expr.Draw(String stream) -> draw(stream);
             case Expr.Const _, Expr.Hyper _, Expr.Counter _, Expr.Index _, Expr.Read _, Expr.Fma _ -> node;
-            case Expr.Compare _, Expr.Select _, Expr.Convert _, Expr.Bits _, Expr.Lookup _, Expr.Reduce _ -> node;
+            case Expr.Compare _, Expr.Select _, Expr.Convert _, Expr.Bits _, Expr.Lookup _, Expr.Reduce _,
+                    Expr.RunningSum _ -> node;
         };
     }
 

@@ -36,7 +36,7 @@ public final class FoldConstants implements Rewrite {
             case Expr.Lookup(Table table, Const x) -> new Const(table.type(), table.at((int) x.bits()));
             case Expr.Const _, Expr.Hyper _, Expr.Counter _, Expr.Index _, Expr.Draw _, Expr.Read _ -> node;
             case Expr.Unary _, Expr.Binary _, Expr.Fma _, Expr.Compare _, Expr.Select _ -> node;
-            case Expr.Convert _, Expr.Bits _, Expr.Ranked _, Expr.Lookup _, Expr.Reduce _ -> node;
+            case Expr.Convert _, Expr.Bits _, Expr.Ranked _, Expr.RunningSum _, Expr.Lookup _, Expr.Reduce _ -> node;
         };
     }
 

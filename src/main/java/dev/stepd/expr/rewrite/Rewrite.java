@@ -24,6 +24,9 @@ public interface Rewrite {
             if (node instanceof Expr.Reduce(_, _, Expr x)) {
                 after = List.of(spread(after.getFirst(), x.scope()));
             }
+            if (node instanceof Expr.RunningSum(Expr x)) {
+                after = List.of(spread(after.getFirst(), x.scope()));
+            }
             if (node instanceof Expr.Ranked(_, Expr x, _)) {
                 after = List.of(spread(after.getFirst(), x.scope()), after.getLast());
             }

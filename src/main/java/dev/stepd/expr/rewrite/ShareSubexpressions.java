@@ -40,6 +40,7 @@ public final class ShareSubexpressions implements Rewrite {
             case Expr.Bits _ -> Expr.Bits.class;
             case Expr.Lookup lookup -> lookup.table();
             case Expr.Reduce reduce -> List.of(reduce.op(), reduce.over());
+            case Expr.RunningSum _ -> Expr.RunningSum.class;
             case Expr.Ranked ranked -> List.of(Expr.Ranked.class, ranked.over());
         };
         return new Shape(operation, operands);

@@ -28,8 +28,9 @@ import java.util.concurrent.atomic.AtomicInteger;
 /// Where values that share bytes meet those of rows or of blocks of odd size, a run would begin within a byte. Then they are
 /// taken apart by a pass of its own before anything else, and put together by one at the end.
 public final class Planner {
-    /// Passes that can be fused: same depth, same scope, same target of folding.
-    private record Slot(int depth, Scope scope, boolean folds, Scope over) {}
+    /// Passes that can be fused: same depth, same scope, same kind of output, same target of folding, and not one that takes
+    /// bytes apart with one whose runs might begin within a byte.
+    private record Slot(int depth, Scope scope, Object kind, Scope over, boolean unpacks) {}
 
     /// Values of tensors that a reduction takes from an array.
     private record Folded(Buffer stored, ReduceOp op) {}
@@ -55,7 +56,13 @@ public final class Planner {
     public static Plan plan(Program program) {
         Legality.EXPANDED.check(program);
         var plan = new Planner(false).build(program);
-        return plan.passes().allMatch(Stage::runsOfBytes) ? plan : new Planner(true).build(program);
+        if (!plan.passes().allMatch(Stage::runsOfBytes)) {
+            plan = new Planner(true).build(program);
+            if (!plan.passes().allMatch(Stage::runsOfBytes)) {
+                throw new IllegalStateException("runs begin within bytes: " + plan);
+            }
+        }
+        return plan;
     }
 
     private Plan build(Program program) {
@@ -88,7 +95,7 @@ public final class Planner {
 
     private static void checkKernel(Expr node) {
         if (node instanceof Expr.Hyper || node instanceof Expr.Counter || node instanceof Expr.Reduce
-                || node instanceof Expr.Draw) {
+                || node instanceof Expr.RunningSum || node instanceof Expr.Draw) {
             throw new IllegalStateException("left in a pass: " + node);
         }
     }
@@ -130,8 +137,8 @@ public final class Planner {
         if (node.host()) {
             return new Expr.Read(host(node));
         }
-        if (node instanceof Expr.Reduce reduce) {
-            return new Expr.Read(temp(reduce));
+        if (node instanceof Expr.Reduce || node instanceof Expr.RunningSum) {
+            return new Expr.Read(temp(node));
         }
         if (node instanceof Expr.Convert(Type type, Expr x)) {
             return inPass(x, scope).as(type);
@@ -212,7 +219,14 @@ public final class Planner {
         if (known != null) {
             return known;
         }
-        return node instanceof Expr.Reduce reduce ? fold(reduce) : map(node);
+        return node instanceof Expr.Reduce reduce ? fold(reduce)
+                : node instanceof Expr.RunningSum running ? scan(running)
+                : map(node);
+    }
+
+    private Buffer scan(Expr.RunningSum running) {
+        var value = new Expr.Read(temp(running.x()));
+        return define(running, Scope.TENSOR, value, new Buffer(Buffer.Kind.TEMP, name(), Scope.TENSOR, Type.F64));
     }
 
     private String name() {
@@ -228,11 +242,17 @@ public final class Planner {
         }
         temps.put(node, target);
         depths.put(target, depth);
-        boolean folds = node instanceof Expr.Reduce;
-        Stage.Output output = node instanceof Expr.Reduce reduce
-                ? new Stage.Fold(reduce.op(), target, value)
-                : new Stage.Write(target, value);
-        passes.computeIfAbsent(new Slot(depth, scope, folds, target.scope()), _ -> new ArrayList<>()).add(output);
+        var output = output(node, target, value);
+        Object kind = output instanceof Stage.Scan ? target : output.getClass(); // each scan is a pass of its own
+        boolean takesApart = value instanceof Expr.Read(Buffer buffer) && isPacked(buffer);
+        passes.computeIfAbsent(new Slot(depth, scope, kind, target.scope(), takesApart), _ -> new ArrayList<>())
+                .add(output);
         return target;
+    }
+
+    private static Stage.Output output(Expr node, Buffer target, Expr value) {
+        return node instanceof Expr.Reduce reduce ? new Stage.Fold(reduce.op(), target, value)
+                : node instanceof Expr.RunningSum ? new Stage.Scan(target, value)
+                : new Stage.Write(target, value);
     }
 }

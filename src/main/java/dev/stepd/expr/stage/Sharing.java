@@ -143,6 +143,7 @@ final class Sharing {
             var value = reading(output.value(), reading);
             all.add(switch (output) {
                 case Stage.Write write -> new Stage.Write(write.target(), value);
+                case Stage.Scan _ -> throw new IllegalStateException("a running sum in a tile: " + output);
                 case Stage.Fold fold -> new Stage.Fold(fold.op(), fold.target(), value);
             });
         }

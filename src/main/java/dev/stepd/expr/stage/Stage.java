@@ -11,7 +11,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 
 /// One fused pass over all indexes of a scope: it reads arrays, computes, and writes or reduces. All its outputs are
-/// [Write]s, or all are [Fold]s over one scope.
+/// [Write]s, or all are [Fold]s over one scope, or it is one [Scan].
 ///
 /// Values contain nothing but arrays, constants and operations on them; an array of a coarser scope than the pass is
 /// one value throughout a run ([#runs]), or one for each block of it ([#follows]).
@@ -29,12 +29,17 @@ public record Stage(Scope scope, List<Output> outputs) {
     /// The reduction of a value over each index of the target's scope, in the order [Order] fixes.
     public record Fold(ReduceOp op, Buffer target, Expr value) implements Output {}
 
+    /// The running sum of an array of tensors' values: that of each tensor and all before it. The only output of its pass, which
+    /// takes the tensors in order.
+    public record Scan(Buffer target, Expr value) implements Output {}
+
     public Stage {
         outputs = List.copyOf(outputs);
         var first = outputs.getFirst();
         for (var output : outputs) {
-            boolean alike = first instanceof Write == output instanceof Write
-                    && (output instanceof Write || output.target().scope().equals(first.target().scope()));
+            boolean alike = first instanceof Write && output instanceof Write
+                    || first instanceof Fold && output instanceof Fold && output.target().scope().equals(first.target().scope())
+                    || outputs.size() == 1;
             if (!alike) {
                 throw new IllegalStateException("a pass writes or folds over one scope, not both: " + outputs);
             }
@@ -48,6 +53,10 @@ public record Stage(Scope scope, List<Output> outputs) {
 
     public boolean folds() {
         return outputs.getFirst() instanceof Fold;
+    }
+
+    public boolean scans() {
+        return outputs.getFirst() instanceof Scan;
     }
 
     /// Every node, operands first.
@@ -143,6 +152,7 @@ public record Stage(Scope scope, List<Output> outputs) {
     private static Program.Assignment assignment(Output output) {
         return switch (output) {
             case Write(Buffer target, Expr value) -> new Program.Assignment(target, value);
+            case Scan(Buffer target, Expr value) -> new Program.Assignment(target, new Expr.RunningSum(value));
             case Fold(ReduceOp op, Buffer target, Expr value) ->
                 new Program.Assignment(target, new Expr.Reduce(op, target.scope(), value));
         };

@@ -2,7 +2,11 @@ package dev.stepd.codegen.cpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.stepd.expr.Buffer;
 import dev.stepd.expr.Type;
+import dev.stepd.expr.codec.Codec;
+import dev.stepd.expr.codec.Formats;
+import dev.stepd.expr.codec.StoreSlots;
 import dev.stepd.expr.rewrite.ChooseByHost;
 import dev.stepd.expr.rewrite.Rewrites;
 import dev.stepd.expr.stage.Plan;
@@ -12,6 +16,7 @@ import dev.stepd.rule.Clip;
 import dev.stepd.rule.OptimizerProgram;
 import dev.stepd.rule.Rule;
 import dev.stepd.rule.Settings;
+import dev.stepd.rule.Spec;
 import java.lang.classfile.Attributes;
 import java.lang.classfile.ClassFile;
 import java.lang.classfile.attribute.CodeAttribute;
@@ -44,8 +49,23 @@ class KernelSizeTest {
         var settings = Settings.read(optimizer, List.of(), null);
         for (var kind : settings.rule().kinds()) {
             var program = OptimizerProgram.step(settings, new Clip.GlobalNorm(1), kind, Type.F32, true);
-            check(Planner.plan(Rewrites.expand(ChooseByHost.undecided(program))));
+            for (var format : Formats.NAMES) {
+                var stored = store(format, settings.slots(kind)).apply(program);
+                check(Planner.plan(Rewrites.expand(ChooseByHost.undecided(stored))));
+            }
         }
+    }
+
+    /// Every slot that can be in a format.
+    private static StoreSlots store(String format, List<Spec.SlotSpec> slots) {
+        var codecs = new HashMap<Buffer, Codec>();
+        for (var slot : slots) {
+            if (slot.scope().isElement()) {
+                var buffer = new Buffer(Buffer.Kind.SLOT, slot.name(), slot.scope(), slot.storage());
+                codecs.put(buffer, Formats.find(format, slot.sign() == Spec.Sign.SIGNED).orElseThrow());
+            }
+        }
+        return new StoreSlots(codecs);
     }
 
     private static void check(Plan plan) {

@@ -82,6 +82,17 @@ class StoreSlotsTest {
         agree(codec, new Program(assignments));
     }
 
+    /// A slot may become what is one for many elements.
+    @ParameterizedTest
+    @MethodSource("codecs")
+    void coarseValuesAreStored(Codec codec) {
+        var row = Agreement.slot("row", Scope.ROW, Type.F32);
+        var tensor = Agreement.slot("tensor", Scope.TENSOR, Type.F64).as(Type.F32);
+        for (var value : List.of(Expr.constant(Type.F32, 0), Expr.constant(Type.F32, -0.3), tensor, row)) {
+            agree(codec, new Program(List.of(new Assignment(SLOT, value), new Assignment(DELTA, OLD.plus(GRAD)))));
+        }
+    }
+
     @Test
     void whatStaysKeepsItsCodes() {
         var codec = Formats.int8(true, 256);
