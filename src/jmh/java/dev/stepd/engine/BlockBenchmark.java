@@ -102,8 +102,7 @@ public class BlockBenchmark {
         var share = slot(name, dev.stepd.expr.Scope.ELEMENT);
         var scale = slot(name + "_scale", BLOCK);
         var next = beta.times(share.times(scale)).plus(Expr.constant(1).minus(beta).times(value));
-        var size = new Expr.Unary(UnaryOp.ABS, next.as(Type.F64));
-        var largest = new Expr.Reduce(ReduceOp.MAX, BLOCK, size).as(Type.F32);
+        var largest = new Expr.Reduce(ReduceOp.MAX, BLOCK, new Expr.Unary(UnaryOp.ABS, next));
         var divisor = Expr.select(Expr.compare(CompareOp.LT, Expr.constant(0), largest), largest, Expr.constant(1));
         all.add(new Program.Assignment(((Expr.Read) share).buffer(), next.over(divisor)));
         all.add(new Program.Assignment(((Expr.Read) scale).buffer(), largest));

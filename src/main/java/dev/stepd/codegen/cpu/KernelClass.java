@@ -63,6 +63,8 @@ final class KernelClass {
     private final int parts;
     private final boolean columnFold;
     private final boolean manyRuns;
+    /// Outputs that are folds: the first ones.
+    private final int folds;
     private final List<Table> tables;
 
     KernelClass(Stage stage, int vectorBits) {
@@ -78,6 +80,7 @@ final class KernelClass {
         this.lanes = vectorBits / (wide ? 64 : 32);
         this.parts = Order.LANES / lanes;
         this.columnFold = stage.folds() && stage.over().equals(Scope.COLUMN);
+        this.folds = (int) stage.outputs().stream().filter(Stage.Fold.class::isInstance).count();
         this.manyRuns = stage.scope().isElement() && ofRuns(stage.runs());
     }
 
@@ -340,7 +343,7 @@ final class KernelClass {
 
         /// Starts the accumulators of a part.
         private void identities(int part) {
-            for (int i = 0; i < stage.outputs().size(); i++) {
+            for (int i = 0; i < folds; i++) {
                 if (part == 0) {
                     accumulators.add(new int[parts]);
                 }

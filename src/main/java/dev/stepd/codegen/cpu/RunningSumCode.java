@@ -15,10 +15,10 @@ final class RunningSumCode {
 
     private static final int ADDRESSES = 1;
     private static final int COUNT = 2;
-    private static final int VALUES = 4;
-    private static final int TARGET = 6;
-    private static final int ROOM = 8;
-    private static final int SUM = 10;
+    private static final int VALUES = 7;
+    private static final int TARGET = 9;
+    private static final int ROOM = 11;
+    private static final int SUM = 13;
 
     private RunningSumCode() {}
 

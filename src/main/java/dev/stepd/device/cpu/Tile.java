@@ -11,6 +11,8 @@ final class Tile {
     /// The rows, where tiles are whole numbers of rows.
     long firstRow;
     long rows;
+    /// Whether it follows upon another of the same stretch, which was as long as any.
+    boolean follows;
 
     Tile(int worker) {
         this.worker = worker;

@@ -32,11 +32,17 @@ final class TileAddresses {
     private final boolean[] ofRuns;
     /// Arrays whose values are found anew for each run.
     private final int[] crossing;
+    /// Arrays of which tiles are no whole number of values.
+    private final int[] uneven;
     private final long[] bases;
     /// By worker.
     private final long[] memories;
     private final long[][] addresses;
     private final long[][] steps;
+    /// What the addresses are where a tile begins.
+    private final long[][] beginnings;
+    /// From tile to tile.
+    private final long[][] strides;
 
     TileAddresses(
             Stage stage,
@@ -63,7 +69,10 @@ final class TileAddresses {
         this.memories = new long[workers];
         this.addresses = new long[workers][count + 2 + APART];
         this.steps = new long[workers][count + 2 + APART];
+        this.beginnings = new long[workers][count + 2];
+        this.strides = new long[workers][count + 2];
         var crossing = new ArrayList<Integer>();
+        var uneven = new ArrayList<Integer>();
         for (int i = 0; i < count; i++) {
             var scope = buffers.get(i).scope();
             types[i] = buffers.get(i).storage();
@@ -76,8 +85,22 @@ final class TileAddresses {
             if (stage.scope().isElement() && finer && !scope.isElement() && runs.cross(scope)) {
                 crossing.add(i);
             }
+            if (finer && !isEven(scope)) {
+                uneven.add(i);
+            }
         }
         this.crossing = crossing.stream().mapToInt(i -> i).toArray();
+        this.uneven = uneven.stream().mapToInt(i -> i).toArray();
+    }
+
+    /// Whether a tile is a whole number of values of a scope.
+    private boolean isEven(Scope scope) {
+        return switch (scope.kind()) {
+            case ELEMENT -> true;
+            case BLOCK -> unit.kind() == Scope.Kind.BLOCK && unit.size() % scope.size() == 0;
+            case ROW -> unit.equals(Scope.ROW);
+            case SESSION, GROUP, TENSOR, COLUMN -> false;
+        };
     }
 
     private static List<Buffer> buffers(Stage stage) {
@@ -133,15 +156,44 @@ final class TileAddresses {
     /// @param length of its runs, 0 if they differ
     void place(Tile tile, long length) {
         var at = addresses[tile.worker];
-        var step = steps[tile.worker];
-        for (int i = 0; i < bases.length; i++) {
-            at[i] = local[i] ? memories[tile.worker] + bases[i] : bases[i] + offset(i, tile);
-            step[i] = ofElements[i] ? types[i].bytes(length) : ofRuns[i] ? types[i].bytes() : 0;
+        var begins = beginnings[tile.worker];
+        var stride = strides[tile.worker];
+        if (tile.follows) {
+            for (int i = 0; i < stride.length; i++) {
+                begins[i] += stride[i];
+            }
+        } else {
+            begin(tile, length);
         }
-        at[bases.length] = scratch(tile.worker);
+        if (tile.follows) {
+            for (int i : uneven) {
+                begins[i] = bases[i] + offset(i, tile);
+            }
+        }
+        System.arraycopy(begins, 0, at, 0, begins.length);
+    }
+
+    /// Finds the first tile of a stretch.
+    private void begin(Tile tile, long length) {
+        var begins = beginnings[tile.worker];
+        var step = steps[tile.worker];
+        var stride = strides[tile.worker];
+        for (int i = 0; i < bases.length; i++) {
+            var scope = buffers.get(i).scope();
+            begins[i] = local[i] ? memories[tile.worker] + bases[i] : bases[i] + offset(i, tile);
+            step[i] = ofElements[i] ? types[i].bytes(length) : ofRuns[i] ? types[i].bytes() : 0;
+            stride[i] = local[i] ? 0 : switch (scope.kind()) {
+                case SESSION, GROUP, TENSOR, COLUMN -> 0;
+                case ELEMENT -> types[i].bytes(tile.count);
+                case ROW -> types[i].bytes() * tile.rows;
+                case BLOCK -> types[i].bytes() * (tile.count / scope.size());
+            };
+        }
+        begins[bases.length] = scratch(tile.worker);
         if (indexed) {
-            at[bases.length + 1] = domain.tensors().get(tile.tensor).origin() + tile.first;
+            begins[bases.length + 1] = domain.tensors().get(tile.tensor).origin() + tile.first;
             step[bases.length + 1] = length;
+            stride[bases.length + 1] = tile.count;
         }
     }
 

@@ -162,6 +162,7 @@ final class TilePass extends Crew.Work implements BoundPhase {
             tile.firstRow = stretch.firstUnit + done;
             tile.rows = Math.min(each, stretch.units - done);
             tile.first = tile.firstRow * length;
+            tile.follows = done > 0;
             tile.count = Math.min(tile.rows * length, tensor.elements() - tile.first);
             for (var stage : stages) {
                 stage.run(tile);

@@ -9,7 +9,7 @@ import java.lang.foreign.MemorySegment;
 
 /// One stage of a [TilePass]: runs its kernel over each run of a tile.
 ///
-/// Kernels write whole turns. Where runs are not whole turns, what is written past the end of one is overwritten by the
+/// Folds come first among its outputs. Kernels write whole turns. Where runs are not whole turns, what is written past the end of one is overwritten by the
 /// next: such outputs go to memory of the worker's own first, and to their places when all runs of the tile are done.
 final class TileStage {
     private static final MemorySegment ALL = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
@@ -33,20 +33,16 @@ final class TileStage {
         this.addresses = addresses;
         this.reads = stage.reads().size();
         int outputs = stage.outputs().size();
-        this.ops = new ReduceOp[stage.folds() ? outputs : 0];
+        this.ops = stage.outputs().stream()
+                .filter(Stage.Fold.class::isInstance)
+                .map(output -> ((Stage.Fold) output).op())
+                .toArray(ReduceOp[]::new);
         this.waiting = new long[outputs];
         this.places = new long[workers][outputs];
         long used = ops.length * ROOM_BYTES;
         for (int i = 0; i < outputs; i++) {
             waiting[i] = used;
-            used += switch (stage.outputs().get(i)) {
-                case Stage.Fold fold -> {
-                    ops[i] = fold.op();
-                    yield memory.partialBytes();
-                }
-                case Stage.Write write -> memory.arrayBytes(write.target());
-                case Stage.Scan scan -> throw new IllegalStateException("no tile holds what " + scan.target() + " sums up");
-            };
+            used += i < ops.length ? memory.partialBytes() : memory.arrayBytes(stage.outputs().get(i).target());
         }
         memory.scratch(used);
     }

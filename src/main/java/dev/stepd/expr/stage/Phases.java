@@ -70,7 +70,31 @@ final class Phases {
         }
     }
 
-    private Phase phase(List<Stage> together, Scope unit) {
+    /// One pass of writes over the same blocks or rows where there were several, if nothing in between keeps them apart.
+    private static List<Stage> merged(List<Stage> stages) {
+        var merged = new ArrayList<Stage>();
+        for (var stage : stages) {
+            int into = merged.size() - 1;
+            while (into >= 0 && !alike(merged.get(into), stage) && !precedes(merged.get(into), stage)) {
+                into--;
+            }
+            if (into >= 0 && !precedes(merged.get(into), stage)) {
+                var outputs = new ArrayList<>(merged.get(into).outputs());
+                outputs.addAll(stage.outputs());
+                merged.set(into, new Stage(stage.scope(), outputs));
+            } else {
+                merged.add(stage);
+            }
+        }
+        return merged;
+    }
+
+    private static boolean alike(Stage a, Stage b) {
+        return !a.folds() && !b.folds() && a.scope().equals(b.scope()) && !a.scope().isElement();
+    }
+
+    private Phase phase(List<Stage> all, Scope unit) {
+        var together = merged(all);
         var first = together.getFirst();
         if (together.size() == 1 && (unit.isElement() || !first.runs().equals(unit))) {
             return Phase.pass(first);

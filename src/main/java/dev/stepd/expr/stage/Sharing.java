@@ -5,6 +5,7 @@ import dev.stepd.expr.Buffer;
 import dev.stepd.expr.Expr;
 import dev.stepd.expr.Program;
 import dev.stepd.expr.Scope;
+import dev.stepd.expr.Type;
 import dev.stepd.expr.UnaryOp;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -17,7 +18,7 @@ import java.util.Set;
 /// others read them back. The bits are the same either way.
 ///
 ///     fold |b*m + g| over block;  m <- (b*m + g) / scale
-///     -> t <- b*m + g;  fold |t| over block;  m <- t / scale
+///     -> fold |b*m + g| over block, t <- b*m + g;  m <- t / scale
 ///
 /// Only what takes some work is stored: a store and the loads are worth a few operations.
 final class Sharing {
@@ -123,13 +124,20 @@ final class Sharing {
             var first = storedAt(i);
             first.forEach(node ->
                     temps.put(node, new Buffer(Buffer.Kind.TEMP, names.next(), Scope.ELEMENT, node.type())));
-            if (stage.folds() && !first.isEmpty()) {
+            var storing = stage(stage.outputs(), first);
+            if (first.isEmpty() || !stage.folds() || storesOnTheWay(storing)) {
+                rewritten.add(storing);
+            } else {
                 rewritten.add(stage(List.of(), first));
-                first = List.of();
+                rewritten.add(stage(stage.outputs(), List.of()));
             }
-            rewritten.add(stage(stage.outputs(), first));
         }
         return rewritten;
+    }
+
+    /// Whether a fold had better store what it comes by itself. One in f64 would compute it in shorter vectors.
+    private static boolean storesOnTheWay(Stage fold) {
+        return fold.foldsWholeRuns() && fold.nodes().stream().noneMatch(node -> node.type() == Type.F64 && node.scope().isElement());
     }
 
     /// A stage over elements that reads what earlier ones stored.
@@ -143,6 +151,7 @@ final class Sharing {
             var value = reading(output.value(), reading);
             all.add(switch (output) {
                 case Stage.Write write -> new Stage.Write(write.target(), value);
+                case Stage.Scan _ -> throw new IllegalStateException("a running sum in a tile: " + output);
                 case Stage.Fold fold -> new Stage.Fold(fold.op(), fold.target(), value);
                 case Stage.Scan scan -> new Stage.Scan(scan.target(), value);
             });

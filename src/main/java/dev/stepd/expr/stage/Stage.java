@@ -10,8 +10,8 @@ import dev.stepd.expr.Type;
 import java.util.LinkedHashSet;
 import java.util.List;
 
-/// One fused pass over all indexes of a scope: it reads arrays, computes, and writes or reduces. All its outputs are
-/// [Write]s, or all are [Fold]s over one scope, or it is one [Scan].
+/// One fused pass over all indexes of a scope: it reads arrays, computes, and writes or reduces. Its outputs are [Write]s, or
+/// [Fold]s over one scope, or one [Scan]. In tiles folds may be followed by writes of what they come by, to locals.
 ///
 /// Values contain nothing but arrays, constants and operations on them; an array of a coarser scope than the pass is
 /// one value throughout a run ([#runs]), or one for each block of it ([#follows]).
@@ -36,12 +36,14 @@ public record Stage(Scope scope, List<Output> outputs) {
     public Stage {
         outputs = List.copyOf(outputs);
         var first = outputs.getFirst();
-        for (var output : outputs) {
-            boolean alike = first instanceof Write && output instanceof Write
-                    || first instanceof Fold && output instanceof Fold && output.target().scope().equals(first.target().scope())
-                    || outputs.size() == 1;
-            if (!alike) {
-                throw new IllegalStateException("a pass writes or folds over one scope, not both: " + outputs);
+        for (int i = 1; i < outputs.size(); i++) {
+            boolean fits = switch (outputs.get(i)) {
+                case Fold fold -> outputs.get(i - 1) instanceof Fold && fold.target().scope().equals(first.target().scope());
+                case Write _ -> !(first instanceof Scan);
+                case Scan _ -> false;
+            };
+            if (!fits) {
+                throw new IllegalStateException("not the outputs of one pass: " + outputs);
             }
         }
     }
