@@ -167,7 +167,7 @@ public final class Recipe {
 
     /// What draws the values of slots that start at random.
     Optional<Plan> draw() {
-        return start(Spec.SlotSpec::startsAtRandom, Spec.SlotSpec::initial);
+        return start(Spec.SlotSpec::random, Spec.SlotSpec::drawn);
     }
 
     private Optional<Plan> start(Predicate<Spec.SlotSpec> which, Function<Spec.SlotSpec, Expr> values) {

@@ -65,7 +65,7 @@ final class StateArrays implements AutoCloseable {
     /// @param hyper the hyperparameters of a group at the first step
     void initialize(java.util.function.IntFunction<Map<String, Double>> hyper) {
         for (var slot : slots) {
-            if (slot.spec().startsAtParameter() || slot.spec().startsAtRandom()) {
+            if (slot.spec().startsAtParameter() || slot.spec().random()) {
                 continue; // programs give them theirs
             }
             if (isShared(slot)) {

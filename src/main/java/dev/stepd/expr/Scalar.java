@@ -61,6 +61,7 @@ public final class Scalar {
                 case LOG -> (float) StrictMath.log(v);
                 case TANH -> (float) StrictMath.tanh(v);
                 case COS -> (float) StrictMath.cos(v);
+                case SIN -> (float) StrictMath.sin(v);
             });
         }
         double v = Double.longBitsToDouble(x);
@@ -73,6 +74,7 @@ public final class Scalar {
             case LOG -> StrictMath.log(v);
             case TANH -> StrictMath.tanh(v);
             case COS -> StrictMath.cos(v);
+            case SIN -> StrictMath.sin(v);
         });
     }
 

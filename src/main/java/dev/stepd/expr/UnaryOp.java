@@ -13,7 +13,9 @@ public enum UnaryOp {
     LOG,
     TANH,
     /// For the host alone: schedules are made of it.
-    COS;
+    COS,
+    /// For the host alone.
+    SIN;
 
     /// Whether the operation is written out in simpler ones before code is made of it.
     public boolean expands() {
@@ -22,6 +24,6 @@ public enum UnaryOp {
 
     /// Whether only values the host knows may be made with it.
     public boolean hostOnly() {
-        return this == COS;
+        return this == COS || this == SIN;
     }
 }

@@ -72,7 +72,9 @@ public final class Catalogue {
             new Sania(),
             new Core(),
             new AdamHd(),
-            new Gravity());
+            new Gravity(),
+            new LionK(),
+            new ComplexMomentum());
 
     private static final List<Wrapper> WRAPPERS = List.of(new Lookahead(), new Grokfast(), new Cautious(), new ScheduleFree());
 

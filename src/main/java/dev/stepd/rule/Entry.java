@@ -113,9 +113,8 @@ public record Entry(
 
     /// What a slot starts at, as equations write it; of random starts, mean and deviation of the draws.
     public static String start(Spec.SlotSpec slot) {
-        return slot.startsAtRandom() && slot.initial() instanceof Expr.Convert(_, Expr.Binary(_, Expr deviation, _))
-                ? "normal(0, " + Equations.text(deviation) + ")"
-                : Equations.text(slot.initial());
+        var initial = Equations.text(slot.initial());
+        return slot.random() ? "normal(0, " + initial + ")" : initial;
     }
 
     /// Whether parameter values have to be uploaded before the first step.

@@ -246,6 +246,11 @@ public final class Inputs {
         return new Expr.Unary(UnaryOp.COS, x);
     }
 
+    /// The sine of a value the host knows.
+    static Expr sin(Expr x) {
+        return new Expr.Unary(UnaryOp.SIN, x);
+    }
+
     /// What is left of `x` after dividing by `y`, both known to the host; NaN if `y` is 0.
     static Expr remainder(Expr x, Expr y) {
         return Expr.binary(BinaryOp.MOD, x, y);

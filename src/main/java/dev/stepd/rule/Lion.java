@@ -1,7 +1,9 @@
 package dev.stepd.rule;
 
+import dev.stepd.expr.Expr;
 import dev.stepd.expr.Program.Assignment;
 import java.util.List;
+import java.util.function.UnaryOperator;
 
 /// Lion (EvoLved Sign Momentum) with decoupled weight decay. The sign is taken of one mean, the state is another.
 ///
@@ -24,11 +26,16 @@ final class Lion implements Rule {
 
     @Override
     public List<Assignment> step(Inputs in) {
+        return step(in, Inputs::sign);
+    }
+
+    /// @param direction what `c` makes the step of, `sign(c)` being Lion's
+    static List<Assignment> step(Inputs in, UnaryOperator<Expr> direction) {
         var g = in.grad();
         var expAvg = in.slot("exp_avg");
         var c = Inputs.ema(expAvg.old(), g, in.hyper("beta1"));
         return List.of(
-                in.delta(in.decoupledDecay(in.hyper("lr").negate().times(Inputs.sign(c)))),
+                in.delta(in.decoupledDecay(in.hyper("lr").negate().times(direction.apply(c)))),
                 expAvg.becomes(Inputs.ema(expAvg.old(), g, in.hyper("beta2"))));
     }
 }

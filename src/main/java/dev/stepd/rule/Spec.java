@@ -37,13 +37,14 @@ public record Spec(
 
     /// One state array.
     ///
-    /// @param initial its value before the first step: a constant, a hyperparameter, the parameter, or for each element what
-    ///     random draws and hyperparameters make
+    /// @param initial its value before the first step: a constant, a hyperparameter or the parameter; or, at random, the deviation
+    ///     of the normal distribution around 0 that each element draws its value from
+    /// @param random whether it starts at random
     /// @param fine why formats with few codes cannot keep it, or null if they can
     public record SlotSpec(
-            String name, Scope scope, Type storage, Sign sign, Expr initial, @Nullable String fine) {
+            String name, Scope scope, Type storage, Sign sign, Expr initial, boolean random, @Nullable String fine) {
         public SlotSpec(String name, Scope scope, Type storage, Sign sign, Expr initial) {
-            this(name, scope, storage, sign, initial, null);
+            this(name, scope, storage, sign, initial, false, null);
         }
 
         /// Whether the slot is a copy of the parameter before the first step.
@@ -51,14 +52,14 @@ public record Spec(
             return initial instanceof Expr.Read;
         }
 
-        /// Whether each element draws its value before the first step.
-        public boolean startsAtRandom() {
-            return initial.scope().isElement() && !startsAtParameter();
+        /// What each element of one that starts at random draws.
+        public Expr drawn() {
+            return initial.times(Normal.draw(name)).as(storage);
         }
 
         /// The same with one value for each index of another scope.
         SlotSpec over(Scope other) {
-            return new SlotSpec(name, other, storage(other), sign, initial, fine);
+            return new SlotSpec(name, other, storage(other), sign, initial, random, fine);
         }
 
         /// What exists once a tensor or session is kept in f64.
@@ -68,12 +69,12 @@ public record Spec(
 
         /// The same under another name.
         SlotSpec named(String other) {
-            return new SlotSpec(other, scope, storage, sign, initial, fine);
+            return new SlotSpec(other, scope, storage, sign, initial, random, fine);
         }
 
         /// The same where few codes would not do.
         SlotSpec fine(String why) {
-            return new SlotSpec(name, scope, storage, sign, initial, why);
+            return new SlotSpec(name, scope, storage, sign, initial, random, why);
         }
     }
 
@@ -273,7 +274,8 @@ public record Spec(
 
         /// An element-wise slot that starts at random values, normally distributed around 0.
         Builder slotOfNormal(String name, Expr deviation) {
-            return slot(name, Sign.SIGNED, deviation.times(Normal.draw(name)).as(Type.F32));
+            slots.add(new SlotSpec(name, Scope.ELEMENT, Type.F32, Sign.SIGNED, deviation, true, null));
+            return this;
         }
 
         /// The last slot is one that formats with few codes cannot keep.

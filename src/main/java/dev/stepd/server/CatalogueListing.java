@@ -125,7 +125,7 @@ final class CatalogueListing {
     }
 
     private static Object initial(Spec.SlotSpec slot) {
-        return slot.initial() instanceof Expr.Const(var type, long bits)
+        return !slot.random() && slot.initial() instanceof Expr.Const(var type, long bits)
                 ? Scalar.toDouble(type, bits) : Entry.start(slot);
     }
 

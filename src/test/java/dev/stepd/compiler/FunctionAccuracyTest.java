@@ -72,7 +72,7 @@ class FunctionAccuracyTest {
             case TANH -> DoubleStream.concat(
                     DoubleStream.iterate(-1, x -> x + 2.0 / COUNT).limit(COUNT),
                     random.doubles(COUNT).map(u -> Math.pow(10, -20 * u) * (u < 0.5 ? -9 : 9)));
-            case NEG, ABS, SQRT, SIGN, COS -> throw new IllegalStateException(op + " is not expanded");
+            case NEG, ABS, SQRT, SIGN, COS, SIN -> throw new IllegalStateException(op + " is not expanded");
         };
         return arguments.map(x -> (float) x).toArray();
     }
@@ -101,7 +101,7 @@ class FunctionAccuracyTest {
             case EXP -> x -> Precise.exp(new BigDecimal(x));
             case LOG -> Precise::log;
             case TANH -> Precise::tanh;
-            case NEG, ABS, SQRT, SIGN, COS -> throw new IllegalStateException(op + " is not expanded");
+            case NEG, ABS, SQRT, SIGN, COS, SIN -> throw new IllegalStateException(op + " is not expanded");
         };
         var random = new SplittableRandom(9);
         var all = arguments(op);

@@ -23,7 +23,7 @@ class HostOperationsTest {
 
     static Stream<Expr> known() {
         var t = new Expr.Counter();
-        return Stream.of(new Expr.Unary(UnaryOp.COS, t), Expr.binary(BinaryOp.MOD, t, constant(3)));
+        return Stream.of(new Expr.Unary(UnaryOp.COS, t), new Expr.Unary(UnaryOp.SIN, t), Expr.binary(BinaryOp.MOD, t, constant(3)));
     }
 
     @ParameterizedTest
@@ -36,7 +36,8 @@ class HostOperationsTest {
     }
 
     static Stream<Expr> unknown() {
-        return Stream.of(new Expr.Unary(UnaryOp.COS, VALUE), Expr.binary(BinaryOp.MOD, VALUE, constant(3)));
+        return Stream.of(
+                new Expr.Unary(UnaryOp.COS, VALUE), new Expr.Unary(UnaryOp.SIN, VALUE), Expr.binary(BinaryOp.MOD, VALUE, constant(3)));
     }
 
     @ParameterizedTest

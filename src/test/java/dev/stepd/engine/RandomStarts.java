@@ -12,7 +12,7 @@ public final class RandomStarts {
 
     public static List<Part> of(Stepper stepper, Engine.Blueprint blueprint) {
         var spec = Catalogue.find((String) blueprint.composition().optimizer().get("name")).spec();
-        var names = spec.slots().stream().filter(Spec.SlotSpec::startsAtRandom).map(Spec.SlotSpec::name).toList();
+        var names = spec.slots().stream().filter(Spec.SlotSpec::random).map(Spec.SlotSpec::name).toList();
         return stepper.slots().stream().filter(part -> names.contains(part.key().substring(part.key().indexOf('#') + 1))).toList();
     }
 }

@@ -77,10 +77,13 @@ public record GoldenFile(String optimizer, String config, JsonNode header, ByteB
         return names().stream().map(name -> of(List.of(name)).findFirst().orElseThrow());
     }
 
+    /// Every name but those of methods that nobody's code could be run of: they have tests of their own, such as `LionKTest` and
+    /// `ComplexMomentumTest`.
     private static List<String> names() {
         var presets = Catalogue.presets().stream().filter(preset -> !Catalogue.isFormat(preset));
         return Stream.concat(Catalogue.rules().stream().map(Rule::spec), presets.map(Preset::spec))
                 .map(Spec::name)
+                .filter(name -> !name.equals("lion_k") && !name.equals("complex_momentum"))
                 .toList();
     }
 

@@ -72,7 +72,7 @@ final class InterpretedOptimizer {
         if (slot.startsAtParameter()) {
             return arrays.get(Inputs.param(element)).clone();
         }
-        if (slot.startsAtRandom()) {
+        if (slot.random()) {
             return new long[count(buffer(slot))]; // until it is loaded
         }
         double value = switch (slot.initial()) {

@@ -192,18 +192,21 @@ final class Evaluation {
             case "ln" -> each(x, Math::log);
             case "tanh" -> each(x, Math::tanh);
             case "cos" -> each(x, Math::cos);
+            case "sin" -> each(x, Math::sin);
             case "sign" -> each(x, Math::signum);
             case "abs" -> each(x, Math::abs);
             case "max" -> arguments.stream().reduce((a, b) -> join(a, b, Math::max)).orElseThrow();
             case "min" -> arguments.stream().reduce((a, b) -> join(a, b, Math::min)).orElseThrow();
             case "clip" -> join(join(x, arguments.get(1), Math::max), arguments.get(2), Math::min);
-            case "sum_over_tensors_so_far" -> {
-                var sums = x.clone();
-                Arrays.parallelPrefix(sums, Double::sum);
-                yield sums;
-            }
+            case "sum_over_tensors_so_far" -> sumsSoFar(x);
             default -> reduced(function.split("_"), arguments);
         };
+    }
+
+    private static double[] sumsSoFar(double[] x) {
+        var sums = x.clone();
+        Arrays.parallelPrefix(sums, Double::sum);
+        return sums;
     }
 
     /// `sum_tensor` and its like.

@@ -191,7 +191,7 @@ final class VectorCode {
             case ABS -> "abs";
             case SQRT -> "sqrt";
             case SIGN, EXP, LOG, TANH -> throw new IllegalStateException(op + " was not expanded");
-            case COS -> throw new IllegalStateException(op + " is for the host");
+            case COS, SIN -> throw new IllegalStateException(op + " is for the host");
         };
     }
 

@@ -104,7 +104,7 @@ final class Terms {
                     ? reduced("norm_" + scopeOf(x), x.operand(0).operand(0)) : intern(Form.CALL, "sqrt", x);
             case LOG -> intern(Form.CALL, "ln", x);
             case ABS -> intern(Form.CALL, "abs", negative(x) ? x.operand(0) : x);
-            case SIGN, EXP, TANH, COS -> intern(Form.CALL, op.name().toLowerCase(Locale.ROOT), x);
+            case SIGN, EXP, TANH, COS, SIN -> intern(Form.CALL, op.name().toLowerCase(Locale.ROOT), x);
         };
     }
 

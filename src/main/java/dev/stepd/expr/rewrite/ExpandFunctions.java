@@ -31,7 +31,7 @@ public final class ExpandFunctions implements Rewrite {
                 case EXP -> Exponential.exp(x);
                 case LOG -> Logarithm.log(x);
                 case TANH -> HyperbolicTangent.tanh(x);
-                case NEG, ABS, SQRT, COS -> node;
+                case NEG, ABS, SQRT, COS, SIN -> node;
             };
             case Expr.Binary(BinaryOp op, Expr a, Expr b) -> switch (op) {
                 case MIN -> either(compare(CompareOp.LE, a, b), a, b);

@@ -153,7 +153,6 @@ final class Sharing {
                 case Stage.Write write -> new Stage.Write(write.target(), value);
                 case Stage.Scan _ -> throw new IllegalStateException("a running sum in a tile: " + output);
                 case Stage.Fold fold -> new Stage.Fold(fold.op(), fold.target(), value);
-                case Stage.Scan scan -> new Stage.Scan(scan.target(), value);
             });
         }
         first.forEach(node -> all.add(new Stage.Write(temps.get(node), reading.get(node))));
