@@ -1,7 +1,6 @@
 package dev.stepd.rule;
 
 import dev.stepd.expr.Buffer;
-import dev.stepd.expr.Expr;
 import dev.stepd.expr.Program;
 import dev.stepd.expr.Type;
 import dev.stepd.expr.equation.Equation;
