@@ -100,6 +100,8 @@ class Session:
         groups: Optional[Sequence[Mapping[str, Any]]] = None,
         schedule: Optional[Mapping[str, Any]] = None,
         clip: Optional[Mapping[str, Any]] = None,
+        wrap: Optional[Sequence[Mapping[str, Any]]] = None,
+        average: Optional[Mapping[str, Any]] = None,
         name: Optional[str] = None,
         durability: Optional[str] = None,
         snapshot_every: Optional[int] = None,
@@ -120,6 +122,8 @@ class Session:
             optimizer: its name, or the object the server takes (``{"name": "adamw", "beta1": 0.8}``).
             lr, hyper: hyperparameters by the catalogue's names; ``betas=(b1, b2)`` for ``beta1`` and ``beta2``.
             groups: ``[{"match": "*.bias", "weight_decay": 0.0}]``, the first glob that matches wins.
+            wrap: ``[{"name": "lookahead", "k": 5}]``, the first innermost.
+            average: ``{"name": "ema", "decay": 0.999}``; ``parameters(average="ema")`` answers it.
             schedule, clip, name, durability, snapshot_every, non_finite, state, device: as in the HTTP contract.
             upload: False declares the tensors and leaves the values to ``set_parameters``.
             timeout: seconds of silence after which the connection counts as broken.
@@ -142,6 +146,8 @@ class Session:
             "groups": groups,
             "schedule": schedule,
             "clip": clip,
+            "wrap": wrap,
+            "average": average,
             "state": state,
             "non_finite": non_finite,
             "durability": durability,
@@ -299,9 +305,14 @@ class Session:
             add(params[name], result.deltas[name])
         return replace(result, deltas={})
 
-    def parameters(self) -> Dict[str, np.ndarray]:
-        """The server's values, each in its declared shape and dtype."""
-        return self._connection.exchange("GET", self._path + "/parameters", Answer.tensors).tensors
+    def parameters(self, average: Optional[str] = None) -> Dict[str, np.ndarray]:
+        """The server's values, each in its declared shape and dtype.
+
+        Args:
+            average: the name of an average the session keeps, to get that instead.
+        """
+        query = "" if average is None else "?average=" + quote(average, safe="")
+        return self._connection.exchange("GET", self._path + "/parameters" + query, Answer.tensors).tensors
 
     def set_parameters(self, tensors: Arrays) -> None:
         """Replaces the server's values: every tensor, in its declared shape and dtype."""
@@ -310,6 +321,10 @@ class Session:
     def state(self) -> State:
         """Every slot, as ``load_state`` takes it."""
         return State(*self._connection.exchange("GET", self._path + "/state", Answer.tensors))
+
+    def plain_state(self) -> Dict[str, np.ndarray]:
+        """Every slot in float32, whatever it is kept in. Not for ``load_state``: what formats round is lost."""
+        return self._connection.exchange("GET", self._path + "/state?format=f32", Answer.tensors).tensors
 
     def load_state(self, state: State) -> None:
         """Replaces the slots and continues at the step in ``state.metadata``. Before the first step some slots may

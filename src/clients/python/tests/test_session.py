@@ -366,3 +366,31 @@ def test_deleting_removes_it(url):
         stepd.Session.open(url, session.id)
     with pytest.raises(stepd.NotFound):
         session.delete()
+
+
+def test_holds_half_precision_parameters_bit_for_bit(create):
+    params = {"w": np.linspace(1, 2, 300, dtype=np.float16)}
+    session = create(params, optimizer="adamw", lr=1e-4)
+    for t in range(1, 101):
+        session.apply(params, {"w": np.full(300, 1, np.float16)})
+    assert params["w"].dtype == np.float16
+    assert session.parameters()["w"].tobytes() == params["w"].tobytes()
+    # a hundred steps of 1e-4, each a tenth of the last place or less
+    np.testing.assert_allclose(params["w"], np.linspace(1, 2, 300) - 0.01, atol=2e-3)
+
+
+def test_wraps_averages_and_keeps_state_in_formats(create):
+    params = {"w": np.linspace(-1, 1, 600, dtype=np.float32)}
+    session = create(
+        params, optimizer="adamw", lr=0.01, wrap=[{"name": "cautious"}], average={"name": "ema", "decay": 0.5},
+        state={"format": "int8", "min_size": 1, "slots": {"average": "f32"}},
+    )
+    for _ in range(5):
+        session.apply(params, {"w": params["w"].copy()})
+    average = session.parameters(average="ema")["w"]
+    assert params["w"][-1] < average[-1] < 1  # behind on the way down
+    assert session.state().tensors["w#exp_avg"].dtype == np.uint8
+    plain = session.plain_state()
+    assert plain["w#exp_avg"].dtype == np.float32 and np.sign(plain["w#exp_avg"][-1]) == 1
+    with pytest.raises(stepd.InvalidValue, match="average: it holds parameter values"):
+        create(params, optimizer="adamw", average={"name": "ema"}, state={"format": "int8", "min_size": 1})
