@@ -14,6 +14,7 @@ final class RuleFigures {
             "amsgrad", "adabelief", "nadam", "yogi", "adan");
     private static final double PLAIN_RATIO_MAX = 1.2;
     private static final double SLOWEST_RATIO_MAX = 2;
+    private static final double CODED_SPEED_MIN = 0.5;
 
     private RuleFigures() {}
 
@@ -31,7 +32,17 @@ final class RuleFigures {
                 figures.add(Figure.atMost("  ratio to C", Runs.ratio(run, "ours", "theirs"), limit, "x"));
             }
         }
+        double speed = nanos(runs, "adamw") / nanos(runs, "adamw8bit");
+        figures.add(Figure.atLeast("AdamW with int8 slots, speed against f32", speed, CODED_SPEED_MIN, "x"));
         return figures;
+    }
+
+    private static double nanos(List<RunResult> runs, String optimizer) {
+        return runs.stream()
+                .filter(run -> run.getParams().getParam("optimizer").equals(optimizer))
+                .mapToDouble(run -> Runs.nanos(run, "ours"))
+                .findFirst()
+                .orElseThrow();
     }
 
     private static double nanosForEachByte(RunResult run) {

@@ -32,8 +32,8 @@ import org.openjdk.jmh.annotations.Warmup;
 @Fork(1)
 public class RuleBenchmark {
     public static final long ELEMENTS = 16_000_000;
-    /// Settings that a rule is also measured with, since its defaults leave most of it out.
-    private static final List<String> CONFIGURED = List.of("sgd momentum=0.9");
+    /// Settings that a rule is also measured with, since its defaults leave most of it out, and its slots in codes.
+    private static final List<String> CONFIGURED = List.of("sgd momentum=0.9", "adamw8bit");
 
     /// Bytes an update moves for each parameter.
     @AuxCounters(AuxCounters.Type.EVENTS)

@@ -71,7 +71,7 @@ public final class Subject implements AutoCloseable {
         refill();
 
         var recipe = Optimizer.of(blueprint).recipes().getFirst();
-        var kept = recipe.stored().stream().map(Stored::slot).toList();
+        var kept = recipe.stored().stream().flatMap(slot -> slot.arrays().stream()).toList();
         slots = kept.stream().map(slot -> data(slot.name())).toList();
         slotTypes = kept.stream().map(Buffer::storage).toList();
         variants = new Variants(recipe, true, device, domain(elements), arrays(kept), stepper.body().arrays(0));
