@@ -27,7 +27,7 @@ class EveryFormatTest {
     }
 
     /// With every slot in the format that may be.
-    private static Map<String, Object> kept(Map<String, Object> optimizer, String format) {
+    static Map<String, Object> kept(Map<String, Object> optimizer, String format) {
         var slots = new LinkedHashMap<String, Object>();
         boolean coarse = !format.endsWith("16");
         for (var recipe : Training.recipes(optimizer)) {
