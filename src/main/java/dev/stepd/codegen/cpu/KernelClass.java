@@ -3,10 +3,12 @@ package dev.stepd.codegen.cpu;
 import dev.stepd.expr.Buffer;
 import dev.stepd.expr.Expr;
 import dev.stepd.expr.Order;
+import dev.stepd.expr.ReduceOp;
 import dev.stepd.expr.Scalar;
 import dev.stepd.expr.Scope;
 import dev.stepd.expr.Table;
 import dev.stepd.expr.Type;
+import dev.stepd.expr.UnaryOp;
 import dev.stepd.expr.stage.Stage;
 import java.lang.classfile.Attributes;
 import java.lang.classfile.ClassFile;
@@ -82,6 +84,13 @@ final class KernelClass {
         this.columnFold = stage.folds() && stage.over().equals(Scope.COLUMN);
         this.folds = (int) stage.outputs().stream().filter(Stage.Fold.class::isInstance).count();
         this.manyRuns = stage.scope().isElement() && ofRuns(stage.runs());
+    }
+
+    /// What a fold is carried out in. The largest of magnitudes is that of their bits as whole numbers, which takes one
+    /// instruction where comparing, with regard to NaN, takes five: NaN is above infinity, and there is no -0.
+    private static Type carrier(Stage.Fold fold) {
+        boolean magnitudes = fold.op() == ReduceOp.MAX && fold.value() instanceof Expr.Unary(UnaryOp op, _) && op == UnaryOp.ABS;
+        return magnitudes ? fold.value().type().twin() : fold.value().type();
     }
 
     private static boolean ofRuns(Scope scope) {
@@ -348,14 +357,14 @@ final class KernelClass {
                     accumulators.add(new int[parts]);
                 }
                 var identity = ((Stage.Fold) stage.outputs().get(i)).op().identity();
-                vectors.broadcast(new Expr.Const(type(i), Scalar.of(type(i), identity)));
+                vectors.broadcast(new Expr.Const(type(i), Scalar.of(stage.outputs().get(i).value().type(), identity)));
                 accumulators.get(i)[part] = local(TypeKind.REFERENCE);
                 code.astore(accumulators.get(i)[part]);
             }
         }
 
         private Type type(int output) {
-            return stage.outputs().get(output).value().type();
+            return carrier((Stage.Fold) stage.outputs().get(output));
         }
 
         /// `for (; index <= count - turn * lanes; index += step)`
@@ -451,8 +460,9 @@ final class KernelClass {
 
             /// Masked, the accumulator keeps the lanes past the end.
             void accumulate(Stage.Fold fold, int accumulator) {
-                var type = fold.value().type();
-                vectors.join(fold.op(), type, accumulator, locals.get(fold.value()));
+                var type = carrier(fold);
+                int value = carried(fold);
+                vectors.join(fold.op(), type, accumulator, value);
                 if (masked) {
                     int joined = local(TypeKind.REFERENCE);
                     code.astore(joined).aload(accumulator).aload(joined);
@@ -462,13 +472,27 @@ final class KernelClass {
                 code.astore(accumulator);
             }
 
+            /// A local with what is folded, as what it is folded in.
+            private int carried(Stage.Fold fold) {
+                int value = locals.get(fold.value());
+                if (carrier(fold) == fold.value().type()) {
+                    return value;
+                }
+                int bits = local(TypeKind.REFERENCE);
+                code.aload(value);
+                vectors.reinterpret(fold.value().type(), carrier(fold));
+                code.astore(bits);
+                return bits;
+            }
+
             /// Column accumulators lie in memory, side by side as the columns do.
             void join(Stage.Fold fold, int address) {
-                var type = fold.value().type();
+                var type = carrier(fold);
+                int value = carried(fold);
                 vectors.load(type, () -> at(address, type));
                 int accumulator = local(TypeKind.REFERENCE);
                 code.astore(accumulator);
-                vectors.join(fold.op(), type, accumulator, locals.get(fold.value()));
+                vectors.join(fold.op(), type, accumulator, value);
                 vectors.store(type, () -> at(address, type));
             }
 

@@ -102,6 +102,14 @@ public final class Lanes {
         ALL.set(ValueLayout.JAVA_DOUBLE_UNALIGNED, address, value);
     }
 
+    public static void setI32(long address, int value) {
+        ALL.set(ValueLayout.JAVA_INT_UNALIGNED, address, value);
+    }
+
+    public static void setI64(long address, long value) {
+        ALL.set(ValueLayout.JAVA_LONG_UNALIGNED, address, value);
+    }
+
     public static void setInt(int value, long address) {
         ALL.set(ValueLayout.JAVA_INT_UNALIGNED, address, value);
     }

@@ -20,6 +20,7 @@ import java.util.function.Consumer;
 final class VectorCode {
     private static final String API = "jdk.incubator.vector.";
     static final ClassDesc LANES = ClassDesc.of("dev.stepd.codegen.cpu.Lanes");
+    private static final ClassDesc MATH = ClassDesc.of("java.lang.Math");
     static final ClassDesc VECTOR = ClassDesc.of(API + "Vector");
     static final ClassDesc MASK = ClassDesc.of(API + "VectorMask");
     static final ClassDesc SPECIES = ClassDesc.of(API + "VectorSpecies");
@@ -205,6 +206,10 @@ final class VectorCode {
             case SUM -> code.aload(b).aload(a).invokevirtual(vector, "add", MethodTypeDesc.of(vector, VECTOR));
             case MAX -> { // b > a || isNaN(b) ? b : a
                 code.aload(b).aload(a);
+                if (type.isInteger()) {
+                    code.invokevirtual(vector, "max", MethodTypeDesc.of(vector, VECTOR));
+                    return;
+                }
                 compare("GT", type, b, a);
                 compare("NE", type, b, b);
                 code.invokevirtual(MASK, "or", MethodTypeDesc.of(MASK, MASK))
@@ -393,7 +398,7 @@ final class VectorCode {
         joinLanes(op, type, vector, lane + left, 2 * left);
         switch (op) {
             case SUM -> code.dadd();
-            case MAX -> code.invokestatic(LANES, "max", MethodTypeDesc.of(scalar, scalar, scalar));
+            case MAX -> code.invokestatic(type.isInteger() ? MATH : LANES, "max", MethodTypeDesc.of(scalar, scalar, scalar));
         }
     }
 

@@ -93,13 +93,12 @@ final class Phases {
         return !a.folds() && !b.folds() && a.scope().equals(b.scope()) && !a.scope().isElement();
     }
 
-    private Phase phase(List<Stage> all, Scope unit) {
-        var together = merged(all);
+    private Phase phase(List<Stage> together, Scope unit) {
         var first = together.getFirst();
         if (together.size() == 1 && (unit.isElement() || !first.runs().equals(unit))) {
             return Phase.pass(first);
         }
-        var shared = Sharing.share(together, names);
+        var shared = merged(Sharing.share(together, names));
         var locals = new ArrayList<>(Phase.temps(shared));
         locals.removeIf(temp -> left.stream().anyMatch(later -> later.reads().contains(temp)));
         return new Phase(together, Optional.of(new Phase.Tiling(unit, shared, locals)));
