@@ -26,6 +26,7 @@ class MachineCodeTest {
                         Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                         "--add-modules=jdk.incubator.vector",
                         "--enable-native-access=ALL-UNNAMED",
+                        "-XX:Tier3DelayOn=1000000",
                         "-XX:CompileCommand=quiet",
                         "-XX:CompileCommand=CompileThresholdScaling," + KERNEL + ",0.001",
                         "-XX:CompileCommand=BackgroundCompilation," + KERNEL + ",false",

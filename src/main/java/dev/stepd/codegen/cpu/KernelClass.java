@@ -52,6 +52,11 @@ final class KernelClass {
     /// Longer methods are left to the JVM's interpreter for ever.
     private static final int COMPILED_CODE_BYTES = 8000;
 
+    /// More than any address or index has: with what it is known to be below, the compiler sees that no access is out of bounds,
+    /// where it would check each, in loops too short or too full for it to move the checks out of.
+    private static final long ADDRESS_BITS = (1L << 56) - 1;
+    private static final long INDEX_BITS = (1L << 48) - 1;
+
     private static final int ADDRESSES = 1;
     private static final int COUNT = 2;
     private static final int STEPS = 4;
@@ -170,6 +175,7 @@ final class KernelClass {
         private final Map<Expr, Integer> followed = new IdentityHashMap<>();
         private final List<int[]> accumulators = new ArrayList<>();
         private int index;
+        private int bounded;
         private int origin;
         private int laneNumbers;
         private int nextLocal = FIRST_LOCAL;
@@ -192,6 +198,7 @@ final class KernelClass {
                 code.astore(laneNumbers);
             }
             index = local(TypeKind.LONG);
+            bounded = local(TypeKind.LONG);
             var head = code.newBoundLabel();
             uniforms(true);
             run();
@@ -232,7 +239,8 @@ final class KernelClass {
         }
 
         private void step(int address, int position) {
-            code.lload(address).aload(STEPS).loadConstant(position).laload().ladd().lstore(address);
+            code.lload(address).aload(STEPS).loadConstant(position).laload().ladd()
+                    .loadConstant(ADDRESS_BITS).land().lstore(address);
         }
 
         /// A fresh local; those of a part are free again after it.
@@ -254,7 +262,7 @@ final class KernelClass {
 
         private int address(int position) {
             int local = local(TypeKind.LONG);
-            code.aload(ADDRESSES).loadConstant(position).laload().lstore(local);
+            code.aload(ADDRESSES).loadConstant(position).laload().loadConstant(ADDRESS_BITS).land().lstore(local);
             return local;
         }
 
@@ -298,7 +306,7 @@ final class KernelClass {
         /// Pushes the address of the value of the block at `index`.
         private void block(Buffer buffer) {
             int size = Integer.numberOfTrailingZeros(buffer.scope().size());
-            code.lload(inputs.get(buffer)).lload(index).loadConstant(size).lushr()
+            code.lload(inputs.get(buffer)).lload(bounded).loadConstant(size).lushr()
                     .loadConstant(shift(buffer.storage())).lshl().ladd();
         }
 
@@ -372,6 +380,7 @@ final class KernelClass {
             var head = code.newBoundLabel();
             var end = code.newLabel();
             code.lload(index).lload(COUNT).loadConstant((long) turn * lanes).lsub().lcmp().ifgt(end);
+            bound();
             follow();
             for (int part = 0; part < turn; part++) {
                 part(part, false);
@@ -379,10 +388,15 @@ final class KernelClass {
             code.lload(index).loadConstant((long) step).ladd().lstore(index).goto_(head).labelBinding(end);
         }
 
+        private void bound() {
+            code.lload(index).loadConstant(INDEX_BITS).land().lstore(bounded);
+        }
+
         /// What is left of the last chunk of a run.
         private void tail() {
             var end = code.newLabel();
             code.lload(index).lload(COUNT).lcmp().ifge(end);
+            bound();
             follow();
             for (int part = 0; part < turn; part++) {
                 part(part, true);
@@ -498,7 +512,7 @@ final class KernelClass {
 
             /// The address of this part's first value: `base + (index + part * lanes) * bytes`.
             private void at(int base, Type type) {
-                code.lload(base).lload(index);
+                code.lload(base).lload(bounded);
                 if (type == Type.I4) {
                     code.iconst_1().lshr();
                 } else {

@@ -19,7 +19,7 @@ import java.util.function.Function;
 /// Tensors whose rows are too long for a tile are left to passes over all memory.
 final class TilePass extends Crew.Work implements BoundPhase {
     /// Elements of a tile, about: what one stage leaves is still in the nearest caches when the next one comes.
-    static final long TILE_ELEMENTS = Integer.getInteger("stepd.tile", 4096);
+    static final long TILE_ELEMENTS = 16 * 1024;
 
     /// Units of one tensor, one after the other.
     private record Stretch(int tensor, long firstUnit, long units) {}
