@@ -11,6 +11,7 @@ import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -18,7 +19,6 @@ import java.util.List;
 /// NVIDIA's run-time compiler of CUDA C, from a library of CUDA 12 or 13 on this machine. Safe for concurrent use.
 final class Nvrtc {
     private static final int SUCCESS = 0;
-    private static final int COMPILATION = 6;
 
     private final Path file;
     private final NativeLibrary library;
@@ -47,6 +47,16 @@ final class Nvrtc {
         this.errorString = library.bind("nvrtcGetErrorString", FunctionDescriptor.of(ADDRESS, JAVA_INT));
         this.version = askVersion();
         this.capabilities = askCapabilities();
+        loadBuiltins();
+    }
+
+    /// NVRTC loads a second library when it first compiles, and looks for it only where the loader does. Loading it from
+    /// where NVRTC itself lies has the loader find it.
+    private void loadBuiltins() {
+        var builtins = file.resolveSibling("libnvrtc-builtins.so." + CudaProbe.version(version));
+        if (file.isAbsolute() && Files.exists(builtins)) {
+            NativeLibrary.open(builtins.toString());
+        }
     }
 
     private MethodHandle bind(String function, MemoryLayout... parameters) {
@@ -90,11 +100,11 @@ final class Nvrtc {
                 var program = place.get(ADDRESS, 0);
                 int result = (int) compileProgram.invokeExact(program, 3, options(arena, architecture));
                 var said = said(program);
-                if (result == COMPILATION) {
+                if (result != SUCCESS) {
                     throw new IllegalStateException(name + " does not compile for " + architecture + " with NVRTC "
-                            + CudaProbe.version(version) + ":\n" + CompilerLog.explain(said, text));
+                            + CudaProbe.version(version) + " of " + file + ": " + words(result) + "\n"
+                            + CompilerLog.explain(said, text));
                 }
-                check(result);
                 return new ModuleImage((architecture.code() ? code : ptx).get(program), said);
             } finally {
                 check((int) destroyProgram.invokeExact(place));
@@ -147,9 +157,12 @@ final class Nvrtc {
 
     private void check(int result) throws Throwable {
         if (result != SUCCESS) {
-            var text = NativeLibrary.text((MemorySegment) errorString.invokeExact(result));
-            throw new IllegalStateException("NVRTC of " + file + " failed: " + text + " (" + result + ")");
+            throw new IllegalStateException("NVRTC of " + file + " failed: " + words(result));
         }
+    }
+
+    private String words(int result) throws Throwable {
+        return NativeLibrary.text((MemorySegment) errorString.invokeExact(result)) + " (" + result + ")";
     }
 
     /// Something of a program that is asked for its size first.
