@@ -7,13 +7,15 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
 import jcuda.CudaException;
+import jcuda.JCudaVersion;
+import jcuda.LibUtils;
 import jcuda.driver.JCudaDriver;
 
 /// JCuda's own native library, which comes in its archive and is loaded once.
 ///
-/// JCuda first looks for it on `java.library.path`. Otherwise it writes it under a fixed name into `java.io.tmpdir`, or takes
-/// what lies there by that name, whoever put it there and however much of it. So it is given a fresh folder that nobody else may
-/// write, gone again when the library is loaded.
+/// It may lie on `java.library.path`. Otherwise JCuda writes it under a fixed name into `java.io.tmpdir`, or takes what lies there
+/// by that name, whoever put it there and however much of it. So JCuda is given a fresh folder that nobody else may write, gone
+/// again when the library is loaded.
 final class DriverNatives {
     private static final String TEMPORARY = "java.io.tmpdir";
 
@@ -32,27 +34,40 @@ final class DriverNatives {
     }
 
     private static Optional<String> tryLoad() {
-        var usual = System.getProperty(TEMPORARY);
-        var folder = ownFolder();
         try {
-            folder.ifPresent(path -> System.setProperty(TEMPORARY, path.toString()));
+            System.loadLibrary(LibUtils.createPlatformLibraryName("JCudaDriver-" + JCudaVersion.get()));
             JCudaDriver.setExceptionsEnabled(false); // Cuda.check decides
             return Optional.empty();
-        } catch (LinkageError | CudaException e) {
-            return Optional.of("JCuda's native library did not load (" + innermost(e) + "); have -Djava.io.tmpdir name a folder"
-                    + " that can be written and that is not mounted noexec, instead of " + usual);
-        } finally {
-            System.setProperty(TEMPORARY, usual);
-            folder.ifPresent(DriverNatives::delete);
+        } catch (LinkageError e) {
+            return tryLoadFromArchive();
         }
     }
 
-    private static Optional<Path> ownFolder() {
+    private static Optional<String> tryLoadFromArchive() {
+        var usual = System.getProperty(TEMPORARY);
+        Path folder;
         try {
-            return Optional.of(Files.createTempDirectory("stepd-cuda"));
+            folder = Files.createTempDirectory("stepd-cuda");
         } catch (IOException e) {
-            return Optional.empty(); // the library may still lie on java.library.path
+            return Optional.of(notLoaded(e.toString(), usual));
         }
+        try {
+            System.setProperty(TEMPORARY, folder.toString());
+            JCudaDriver.setExceptionsEnabled(false);
+            return Optional.empty();
+        } catch (LinkageError | CudaException e) {
+            return Optional.of(notLoaded(innermost(e), usual));
+        } finally {
+            System.setProperty(TEMPORARY, usual);
+            delete(folder);
+        }
+    }
+
+    private static String notLoaded(String reason, String folder) {
+        var remedy = reason.contains("cannot open shared object file")
+                ? "install the library it names (Debian has libstdc++.so.6 in libstdc++6)"
+                : "have -Djava.io.tmpdir name a folder that can be written and is not mounted noexec, instead of " + folder;
+        return "JCuda's native library did not load (" + reason + "); " + remedy;
     }
 
     /// The lines that matter of JCuda's message, which holds two stack traces: what went wrong at last.

@@ -56,9 +56,10 @@ record NvrtcSearch(Optional<Wish> wished, NvrtcFolders folders, List<String> loa
         return wished.isPresent() ? sorted : Stream.concat(sorted, loaded.stream().map(Path::of));
     }
 
+    /// @param refused gets what is wrong with a file; a name alone is only a guess
     private static Optional<Nvrtc> load(Path file, int driver, List<String> refused) {
         if (version(file) / 1000 > driver / 1000) {
-            refused.add(file + " is of CUDA " + version(file) / 1000);
+            refuse(file, file + " is of CUDA " + version(file) / 1000, refused);
             return Optional.empty();
         }
         try {
@@ -66,13 +67,17 @@ record NvrtcSearch(Optional<Wish> wished, NvrtcFolders folders, List<String> loa
             if (nvrtc.version() >= OLDEST && nvrtc.version() / 1000 <= driver / 1000) {
                 return Optional.of(nvrtc);
             }
-            refused.add(file + " is of CUDA " + CudaProbe.version(nvrtc.version()));
+            refuse(file, file + " is of CUDA " + CudaProbe.version(nvrtc.version()), refused);
         } catch (LoadException e) {
-            if (file.isAbsolute()) { // a name alone is a guess
-                refused.add(e.getMessage());
-            }
+            refuse(file, e.getMessage(), refused);
         }
         return Optional.empty();
+    }
+
+    private static void refuse(Path file, String reason, List<String> refused) {
+        if (file.isAbsolute()) {
+            refused.add(reason);
+        }
     }
 
     /// What the name says, 12060 for `libnvrtc.so.12.6.85`; as if of the oldest CUDA if it says nothing.
@@ -88,7 +93,7 @@ record NvrtcSearch(Optional<Wish> wished, NvrtcFolders folders, List<String> loa
         var where = wished.map(wish -> wish.setting + " names " + wish.path + " and nothing there fits")
                 .orElseGet(() -> "looked in " + folders.described() + " and where the loader does");
         var others = refused.isEmpty() ? "" : " (" + String.join("; ", refused) + ")";
-        var newest = driver / 1000 == 12 ? "CUDA 12" : "CUDA 12 or " + driver / 1000;
+        var newest = driver / 1000 == 12 ? "CUDA 12" : "CUDA 12 or 13";
         return "NVRTC was not found: " + where + others + "; install cuda-nvrtc of " + newest
                 + ", or have STEPD_NVRTC name its file or folder";
     }

@@ -14,8 +14,8 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /// NVIDIA's compiler of the CUDA toolkit, where there is one: compiles a text for every generation of GPUs with warnings as
-/// errors, and says what each kernel takes. Needs no GPU. Two to three seconds a text on one core, for all generations together,
-/// most of it nvcc's own start: put many kernels in one text.
+/// errors, and says what each kernel takes. Needs no GPU. One to two seconds for a text of a few kernels and all
+/// generations together, most of it nvcc's own start: put many kernels in one text.
 ///
 /// It knows names that NVRTC does not (nvcc includes `cuda_runtime.h` by itself), so it does not show a text to be complete.
 public final class Nvcc {
