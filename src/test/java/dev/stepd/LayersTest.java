@@ -51,13 +51,16 @@ class LayersTest {
     @Test
     void technologiesAreNamedByTheirOwnPackageAndTheServerOnly() throws IOException {
         eachClass((owner, text) -> {
-            for (var technology : Set.of("device/cpu", "store/jdbc")) {
+            for (var technology : Set.of("device/cpu", "device/cuda", "store/jdbc")) {
                 if (text.contains("dev/stepd/" + technology)) {
                     assertThat(owner).as("names %s", technology).matches(technology + "|server");
                 }
             }
             if (text.contains("jdk/incubator/vector")) {
                 assertThat(owner).as("names the vector module").matches("codegen/cpu|device/cpu");
+            }
+            if (text.contains("jcuda/")) {
+                assertThat(owner).as("names JCuda").isEqualTo("device/cuda");
             }
         });
     }
