@@ -1,7 +1,10 @@
 package dev.stepd.engine;
 
 import dev.stepd.bench.Nanos;
+import dev.stepd.device.Array;
+import dev.stepd.device.Body;
 import dev.stepd.device.Domain;
+import dev.stepd.device.HostRegion;
 import dev.stepd.device.Region;
 import dev.stepd.device.Spans;
 import dev.stepd.device.cpu.CpuDevice;
@@ -15,7 +18,6 @@ import dev.stepd.expr.UnaryOp;
 import dev.stepd.expr.rewrite.Rewrites;
 import dev.stepd.expr.stage.Planner;
 import dev.stepd.rule.Inputs;
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -49,9 +51,10 @@ public class BlockBenchmark {
 
     private final CpuDevice device = new CpuDevice(8L << 30, KernelBenchmark.THREADS);
     private final List<Region> regions = new ArrayList<>();
-    private final Map<Buffer, MemorySegment> arrays = new HashMap<>();
+    private final Map<Buffer, Array> arrays = new HashMap<>();
     private final Spans spans = new Spans(List.of(new Spans.Span(0, 1)));
-    private Region gradients;
+    private HostRegion gradients;
+    private Body held;
     private Variant blocks;
     private Subject plain;
     private boolean turn;
@@ -68,10 +71,12 @@ public class BlockBenchmark {
                 long bytes = domain.count(buffer.scope()) * buffer.storage().bytes();
                 var region = device.memory().allocate(stagger + bytes, "arrays");
                 regions.add(region);
-                arrays.put(buffer, region.segment().asSlice(stagger));
+                arrays.put(buffer, region.array().slice(stagger, bytes));
             }
         }
-        gradients = device.memory().allocate(ELEMENTS * Float.BYTES, "gradients");
+        gradients = device.host().allocate(ELEMENTS * Float.BYTES, "gradients");
+        held = device.body(ELEMENTS * Float.BYTES, "gradients");
+        held.hold(gradients.segment());
         var names = List.of("lr", "beta1", "beta2", "eps", "wd");
         var inBody = Map.of(Inputs.grad(Type.F32), 0L, Inputs.delta(Type.F32), 0L);
         blocks = new Variant(Planner.plan(program), names, device, domain, arrays, inBody);
@@ -130,7 +135,7 @@ public class BlockBenchmark {
 
     private void ours(Nanos nanos) {
         long start = System.nanoTime();
-        blocks.run(spans, gradients.segment());
+        blocks.run(spans, held);
         nanos.ours += System.nanoTime() - start;
     }
 
@@ -144,6 +149,7 @@ public class BlockBenchmark {
     public void tearDown() {
         plain.close();
         blocks.close();
+        held.close();
         gradients.close();
         regions.forEach(Region::close);
         device.close();

@@ -1,7 +1,10 @@
 package dev.stepd.engine;
 
+import dev.stepd.device.Array;
+import dev.stepd.device.Body;
 import dev.stepd.device.Domain;
-import dev.stepd.device.Region;
+import dev.stepd.device.HostArray;
+import dev.stepd.device.HostRegion;
 import dev.stepd.device.Spans;
 import dev.stepd.device.cpu.CpuDevice;
 import dev.stepd.expr.Buffer;
@@ -35,7 +38,8 @@ public final class Subject implements AutoCloseable {
     private final CpuDevice device;
     private final Engine engine;
     private final Stepper stepper;
-    private final Region body;
+    private final HostRegion body;
+    private final Body held;
     private final Variants variants;
     private final Variant update;
     private final Spans spans = new Spans(List.of(new Spans.Span(0, 1)));
@@ -63,8 +67,10 @@ public final class Subject implements AutoCloseable {
                 Engine.NonFinite.REJECT);
         stepper = engine.create(blueprint);
         stepper.parametersLoaded();
-        parameters = stepper.parameters().getFirst().data();
-        body = engine.memory().allocate(stepper.body().byteCount(), "a body");
+        parameters = segment(stepper.parameters().getFirst());
+        body = engine.hostMemory().allocate(stepper.body().byteCount(), "a body");
+        held = device.body(stepper.body().byteCount(), "a body");
+        held.hold(body.segment());
         present.set(0);
         given.set(0, stepper.body().inputs().size());
         fill(parameters, 1, 0.05f);
@@ -120,15 +126,19 @@ public final class Subject implements AutoCloseable {
         return stepper.slots().stream()
                 .filter(part -> part.key().endsWith("#" + slot))
                 .findFirst()
-                .orElseThrow()
-                .data();
+                .map(Subject::segment)
+                .orElseThrow();
     }
 
-    private Map<Buffer, MemorySegment> arrays(List<Buffer> kept) {
-        var arrays = new HashMap<Buffer, MemorySegment>();
-        arrays.put(Inputs.param(Type.F32), parameters);
+    private static MemorySegment segment(StatePart part) {
+        return ((HostArray) part.array()).segment();
+    }
+
+    private Map<Buffer, Array> arrays(List<Buffer> kept) {
+        var arrays = new HashMap<Buffer, Array>();
+        arrays.put(Inputs.param(Type.F32), new HostArray(parameters));
         for (int i = 0; i < kept.size(); i++) {
-            arrays.put(kept.get(i), slots.get(i));
+            arrays.put(kept.get(i), new HostArray(slots.get(i)));
         }
         return arrays;
     }
@@ -236,7 +246,7 @@ public final class Subject implements AutoCloseable {
 
     /// The rule's passes alone.
     void update() {
-        update.run(spans, body.segment());
+        update.run(spans, held);
     }
 
     /// A whole step: measures the gradient, computes the host's values, updates.
@@ -249,6 +259,7 @@ public final class Subject implements AutoCloseable {
     @Override
     public void close() {
         variants.close();
+        held.close();
         body.close();
         stepper.close();
         engine.close();

@@ -3,7 +3,6 @@ package dev.stepd.device;
 import dev.stepd.expr.Buffer;
 import dev.stepd.expr.stage.Plan;
 import dev.stepd.expr.stage.Stage;
-import java.lang.foreign.MemorySegment;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -13,17 +12,28 @@ public interface Device extends AutoCloseable {
     /// `cpu`, `cuda:0`.
     String name();
 
+    /// Where state lives.
     Memory memory();
+
+    /// Main memory that the device reaches well: for bodies, and for values the host sets before a run or reads after it.
+    HostMemory host();
+
+    /// What bodies of up to so many bytes are held by. The caller closes it.
+    ///
+    /// @param purpose what the bodies are, for the message when there is no memory
+    /// @throws dev.stepd.error.ServiceException `OUT_OF_MEMORY`
+    Body body(long bytes, String purpose);
 
     /// Compiles a plan, unless it has been before, and binds it to arrays. The caller keeps the arrays alive for as long as it
     /// uses what it gets. Every buffer of the plan is either one of them or comes with each step.
     ///
-    /// @param arrays one value for each index of the buffer's scope
+    /// @param arrays one value for each index of the buffer's scope, each a stretch of this device's memory, or a [HostArray] of few
+    ///     values, which the host may change before a run and read after it
     /// @param inBody the arrays that come with each step, such as gradients and deltas: where in the body they begin, in bytes
-    BoundPlan bind(Plan plan, Domain domain, Map<Buffer, MemorySegment> arrays, Map<Buffer, Long> inBody);
+    BoundPlan bind(Plan plan, Domain domain, Map<Buffer, Array> arrays, Map<Buffer, Long> inBody);
 
     /// Binds a plan for bodies that begin with the gradients and hold nothing else.
-    default BoundPlan bind(Plan plan, Domain domain, Map<Buffer, MemorySegment> arrays) {
+    default BoundPlan bind(Plan plan, Domain domain, Map<Buffer, Array> arrays) {
         var inBody = new HashMap<Buffer, Long>();
         for (var stage : plan.stages()) {
             Stream.concat(stage.reads().stream(), stage.outputs().stream().map(Stage.Output::target))

@@ -1,7 +1,7 @@
 package dev.stepd.engine;
 
 import dev.stepd.device.Device;
-import dev.stepd.device.Memory;
+import dev.stepd.device.HostMemory;
 import dev.stepd.error.ErrorCode;
 import dev.stepd.error.ServiceException;
 import dev.stepd.rule.Composition;
@@ -10,7 +10,7 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/// Turns an optimizer's description into a [Stepper] on a device. Safe for concurrent use. Owns the device.
+/// Turns an optimizer's description into a [Stepper] on a device. Safe for concurrent use. Owns the devices.
 public final class Engine implements AutoCloseable {
     /// What to build, with everything as JSON came: this package resolves and checks it.
     ///
@@ -51,17 +51,41 @@ public final class Engine implements AutoCloseable {
         PROPAGATE
     }
 
-    private final Device device;
+    private final Devices devices;
 
+    public Engine(Devices devices) {
+        this.devices = devices;
+    }
+
+    /// An engine with one device.
     public Engine(Device device) {
-        this.device = device;
+        this(new Devices(List.of(device), "this engine has one device"));
+    }
+
+    /// Checks a description and builds it on whatever device has room.
+    ///
+    /// @throws ServiceException `UNKNOWN_NAME`, `INVALID_VALUE`, `OUT_OF_MEMORY`
+    public Stepper create(Blueprint blueprint) {
+        return create(blueprint, Devices.AUTO);
     }
 
     /// Checks a description and builds it.
     ///
-    /// @throws ServiceException `UNKNOWN_NAME`, `INVALID_VALUE`, `OUT_OF_MEMORY`
-    public Stepper create(Blueprint blueprint) {
-        return new Stepper(device, Optimizer.of(blueprint), blueprint.nonFinite());
+    /// @param device `auto`, `cpu`, `cuda` or `cuda:1`; where a name stands for several, the first with room is taken
+    /// @throws ServiceException `UNKNOWN_NAME`, `INVALID_VALUE`, `DEVICE_UNAVAILABLE`, `OUT_OF_MEMORY`
+    public Stepper create(Blueprint blueprint, String device) {
+        var candidates = devices.find(device);
+        var optimizer = Optimizer.of(blueprint);
+        for (var candidate : candidates.subList(0, candidates.size() - 1)) {
+            try {
+                return new Stepper(candidate, optimizer, blueprint.nonFinite());
+            } catch (ServiceException e) {
+                if (e.code() != ErrorCode.OUT_OF_MEMORY) {
+                    throw e;
+                }
+            }
+        }
+        return new Stepper(candidates.getLast(), optimizer, blueprint.nonFinite());
     }
 
     /// Replaces hyperparameters, schedule or clipping from the next step on; slots and counters stay. The tensors must be the same.
@@ -94,18 +118,13 @@ public final class Engine implements AutoCloseable {
         return Optimizer.of(blueprint).hash();
     }
 
-    /// The device's memory; session bodies come from it too.
-    public Memory memory() {
-        return device.memory();
-    }
-
-    /// `cpu`.
-    public String deviceName() {
-        return device.name();
+    /// Main memory for what belongs to no device.
+    public HostMemory hostMemory() {
+        return devices.host();
     }
 
     @Override
     public void close() {
-        device.close();
+        devices.close();
     }
 }

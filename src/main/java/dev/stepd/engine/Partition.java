@@ -1,13 +1,15 @@
 package dev.stepd.engine;
 
+import dev.stepd.device.Array;
+import dev.stepd.device.Body;
 import dev.stepd.device.Device;
 import dev.stepd.device.Domain;
+import dev.stepd.device.HostArray;
 import dev.stepd.device.Spans;
 import dev.stepd.expr.Buffer;
 import dev.stepd.expr.Scope;
 import dev.stepd.expr.Type;
 import dev.stepd.rule.Inputs;
-import dev.stepd.tensor.Part;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -24,7 +26,7 @@ final class Partition implements AutoCloseable {
     private final Device device;
     private final Domain domain;
     private final StateArrays arrays;
-    private final Map<Buffer, MemorySegment> segments;
+    private final Map<Buffer, Array> bound;
     private final Map<Buffer, Long> inBody;
     private Recipe recipe;
     private Variants variants;
@@ -38,7 +40,7 @@ final class Partition implements AutoCloseable {
             BodyLayout body,
             int from,
             Device device,
-            Map<Buffer, MemorySegment> shared,
+            Map<Buffer, Array> shared,
             IntFunction<Map<String, Double>> hyper) {
         this.kind = recipe.kind();
         this.places = body.layout().places(kind);
@@ -47,10 +49,10 @@ final class Partition implements AutoCloseable {
         this.domain = Layout.domain(places, recipe.settings().groupCount());
         this.recipe = recipe;
         this.arrays = new StateArrays(places, domain, recipe, device.memory());
-        this.segments = new HashMap<>(shared);
-        segments.putAll(arrays.segments());
-        arrays.initialize(hyper);
+        this.bound = new HashMap<>(shared);
+        bound.putAll(arrays.all());
         try {
+            arrays.initialize(hyper);
             draw(hyper);
         } catch (RuntimeException e) {
             arrays.close();
@@ -61,7 +63,7 @@ final class Partition implements AutoCloseable {
     }
 
     private Variants variants(boolean updatesParameters) {
-        return new Variants(recipe, updatesParameters, device, domain, segments, inBody);
+        return new Variants(recipe, updatesParameters, device, domain, bound, inBody);
     }
 
     /// Gives slots that start at random their values: what is drawn at step 0.
@@ -69,13 +71,13 @@ final class Partition implements AutoCloseable {
         recipe.draw().ifPresent(plan -> {
             var names = Recipe.hostNames(recipe.settings());
             var all = new ArrayList<Spans.Span>();
-            try (var draw = new Variant(plan, names, device, domain, segments, Map.of())) {
+            try (var draw = new Variant(plan, names, device, domain, bound, Map.of())) {
                 for (int i = 0; i < places.size(); i++) {
                     var values = hyper.apply(places.get(i).group());
                     all.add(new Spans.Span(i, i + 1));
                     draw.prepare(all.getLast(), names.stream().mapToDouble(values::get).toArray(), 0, 0);
                 }
-                draw.run(new Spans(all), MemorySegment.NULL);
+                runAlone(draw, new Spans(all));
             }
         });
     }
@@ -89,10 +91,17 @@ final class Partition implements AutoCloseable {
             return;
         }
         recipe.start().ifPresent(plan -> {
-            try (var start = new Variant(plan, Recipe.hostNames(recipe.settings()), device, domain, segments, Map.of())) {
-                start.run(all, MemorySegment.NULL);
+            try (var start = new Variant(plan, Recipe.hostNames(recipe.settings()), device, domain, bound, Map.of())) {
+                runAlone(start, all);
             }
         });
+    }
+
+    /// Runs what uses nothing of a body.
+    private void runAlone(Variant variant, Spans all) {
+        try (var nothing = device.body(0, "nothing")) {
+            variant.run(all, nothing);
+        }
     }
 
     /// Bytes of the f32 values of what is kept in other formats.
@@ -108,17 +117,18 @@ final class Partition implements AutoCloseable {
     ///
     /// @param all the tensors of the partition
     /// @param into [#plainBytes] from there, and 64 more
-    List<Part> plainSlots(Spans all, MemorySegment into, long first) {
-        var plain = new HashMap<Stored, MemorySegment>();
+    /// @param body holds `into`
+    List<StatePart> plainSlots(Spans all, MemorySegment into, Body body, long first) {
+        var plain = new HashMap<Stored, Array>();
         for (var slot : recipe.stored()) {
             if (!slot.isPlain()) {
                 long at = first + plain.size() * plainBytesEach();
                 var place = Map.of(Inputs.delta(Type.F32), at);
                 try (var decode = new Variant(
-                        Recipe.decode(slot), Recipe.hostNames(recipe.settings()), device, domain, segments, place)) {
-                    decode.run(all, into);
+                        Recipe.decode(slot), Recipe.hostNames(recipe.settings()), device, domain, bound, place)) {
+                    decode.run(all, body);
                 }
-                plain.put(slot, into.asSlice(at, domain.count(Scope.ELEMENT) * Float.BYTES));
+                plain.put(slot, new HostArray(into.asSlice(at, domain.count(Scope.ELEMENT) * Float.BYTES)));
             }
         }
         return arrays.slots(plain);
@@ -127,7 +137,7 @@ final class Partition implements AutoCloseable {
     /// What writes an average of the parameters where deltas go; the caller closes it.
     Variant average(String name) {
         var plan = Objects.requireNonNull(recipe.averages().get(name));
-        return new Variant(plan, Recipe.hostNames(recipe.settings()), device, domain, segments, inBody);
+        return new Variant(plan, Recipe.hostNames(recipe.settings()), device, domain, bound, inBody);
     }
 
     Kind kind() {

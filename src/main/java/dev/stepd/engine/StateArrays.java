@@ -1,5 +1,6 @@
 package dev.stepd.engine;
 
+import dev.stepd.device.Array;
 import dev.stepd.device.Domain;
 import dev.stepd.device.Memory;
 import dev.stepd.device.Region;
@@ -11,19 +12,24 @@ import dev.stepd.expr.Type;
 import dev.stepd.expr.codec.Formats;
 import dev.stepd.rule.Spec;
 import dev.stepd.tensor.DType;
-import dev.stepd.tensor.Part;
 import dev.stepd.tensor.Shape;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
+import java.util.function.IntFunction;
 
 /// What is kept of the tensors of one kind, in one region: parameters and slots.
 final class StateArrays implements AutoCloseable {
     /// Arrays start this much apart modulo a page, so that the streams of a pass do not fall on the same cache sets.
     static final long STAGGER_BYTES = 5 * 64;
+
+    /// Of what goes through main memory on its way to a device.
+    private static final long BUFFER_BYTES = 1 << 20;
 
     private final List<Layout.Place> places;
     private final Domain domain;
@@ -31,7 +37,7 @@ final class StateArrays implements AutoCloseable {
     private final DType dtype;
     private final List<Stored> slots;
     private final Region region;
-    private final Map<Buffer, MemorySegment> segments = new LinkedHashMap<>();
+    private final Map<Buffer, Array> arrays = new LinkedHashMap<>();
 
     StateArrays(List<Layout.Place> places, Domain domain, Recipe recipe, Memory memory) {
         this.places = places;
@@ -48,7 +54,7 @@ final class StateArrays implements AutoCloseable {
         }
         region = memory.allocate(offsets[buffers.size()], "a session of " + domain.count(Scope.ELEMENT) + " elements");
         for (int i = 0; i < buffers.size(); i++) {
-            segments.put(buffers.get(i), region.segment().asSlice(offsets[i], bytes(buffers.get(i))));
+            arrays.put(buffers.get(i), region.array().slice(offsets[i], bytes(buffers.get(i))));
         }
     }
 
@@ -63,7 +69,7 @@ final class StateArrays implements AutoCloseable {
     /// Gives the slots that start alike their value before the first step.
     ///
     /// @param hyper the hyperparameters of a group at the first step
-    void initialize(java.util.function.IntFunction<Map<String, Double>> hyper) {
+    void initialize(IntFunction<Map<String, Double>> hyper) {
         for (var slot : slots) {
             if (slot.spec().startsAtParameter() || slot.spec().random()) {
                 continue; // programs give them theirs
@@ -104,20 +110,46 @@ final class StateArrays implements AutoCloseable {
     void copyParameters() {
         for (var slot : slots) {
             if (slot.spec().startsAtParameter()) {
-                of(slot.slot()).copyFrom(of(parameter));
+                copy(of(parameter), of(slot.slot()));
+            }
+        }
+    }
+
+    private static void copy(Array from, Array to) {
+        through(from.byteSize(), _ -> {}, (at, buffer) -> {
+            from.read(at, buffer);
+            to.write(at, buffer);
+        });
+    }
+
+    /// What is done to a stretch of an array that begins at `at`, by way of main memory of as many bytes.
+    private interface Passage {
+        void pass(long at, MemorySegment buffer);
+    }
+
+    private static void through(long bytes, Consumer<MemorySegment> prepare, Passage passage) {
+        try (var arena = Arena.ofConfined()) {
+            var buffer = arena.allocate(Math.min(BUFFER_BYTES, bytes), Long.BYTES);
+            prepare.accept(buffer);
+            for (long at = 0; at < bytes; at += buffer.byteSize()) {
+                passage.pass(at, buffer.asSlice(0, Math.min(buffer.byteSize(), bytes - at)));
             }
         }
     }
 
     /// @param array which of the slot's arrays the values are of
-    private static void fill(Stored slot, int array, MemorySegment values, double value) {
+    private static void fill(Stored slot, int array, Array values, double value) {
         if (value == 0 && slot.isPlain()) {
-            return;
+            return; // regions are zero
         }
         var storage = slot.arrays().get(array).storage();
         long bits = slot.isPlain()
                 ? Scalar.of(storage, value)
                 : Formats.initial(slot.codec(), slot.slot(), (float) value).get(array);
+        through(values.byteSize(), buffer -> fill(buffer, storage, bits), values::write);
+    }
+
+    private static void fill(MemorySegment values, Type storage, long bits) {
         switch (storage) {
             case F64, I64 -> fill(values, 8, bits);
             case F32, I32 -> fill(values, 4, bits);
@@ -138,74 +170,74 @@ final class StateArrays implements AutoCloseable {
         }
     }
 
-    Map<Buffer, MemorySegment> segments() {
-        return segments;
+    Map<Buffer, Array> all() {
+        return arrays;
     }
 
-    MemorySegment of(Buffer buffer) {
-        return segments.get(buffer);
+    private Array of(Buffer buffer) {
+        return arrays.get(buffer);
     }
 
     /// The stretch of an array that belongs to each tensor, in layout order.
-    private List<MemorySegment> parts(Buffer buffer) {
+    private List<Array> parts(Buffer buffer) {
         return parts(buffer, of(buffer));
     }
 
-    private List<MemorySegment> parts(Buffer buffer, MemorySegment values) {
+    private List<Array> parts(Buffer buffer, Array values) {
         var starts = domain.byteStarts(buffer);
-        var parts = new ArrayList<MemorySegment>();
+        var parts = new ArrayList<Array>();
         for (int i = 0; i + 1 < starts.length; i++) {
-            parts.add(values.asSlice(starts[i], starts[i + 1] - starts[i]));
+            parts.add(values.slice(starts[i], starts[i + 1] - starts[i]));
         }
         return parts;
     }
 
-    List<Part> parameters() {
+    List<StatePart> parameters() {
         var data = parts(parameter);
-        var parts = new ArrayList<Part>();
+        var parts = new ArrayList<StatePart>();
         for (int i = 0; i < data.size(); i++) {
             var tensor = places.get(i).tensor();
-            parts.add(new Part(tensor.name(), tensor.dtype(), tensor.shape(), data.get(i)));
+            parts.add(new StatePart(tensor.name(), tensor.dtype(), tensor.shape(), data.get(i)));
         }
         return parts;
     }
 
     /// By tensor, then in the rule's order, as they are kept: codes, then scales.
-    List<Part> slots() {
+    List<StatePart> slots() {
         return slots(Map.of());
     }
 
     /// The same with some of them in f32.
     ///
     /// @param plain where the values of a slot are that is kept in another format
-    List<Part> slots(Map<Stored, MemorySegment> plain) {
-        var arrays = new ArrayList<Map.Entry<Stored, Buffer>>();
-        var data = new ArrayList<List<MemorySegment>>();
+    List<StatePart> slots(Map<Stored, Array> plain) {
+        var all = new ArrayList<Map.Entry<Stored, Buffer>>();
+        var data = new ArrayList<List<Array>>();
         for (var slot : slots) {
             var kept = isShared(slot) ? List.<Buffer>of() : plain.containsKey(slot) ? List.of(slot.slot()) : slot.arrays();
             for (var array : kept) {
-                arrays.add(Map.entry(slot, array));
+                all.add(Map.entry(slot, array));
                 data.add(parts(array, plain.getOrDefault(slot, of(array))));
             }
         }
-        var parts = new ArrayList<Part>();
+        var parts = new ArrayList<StatePart>();
         for (int position = 0; position < places.size(); position++) {
             var tensor = places.get(position).tensor();
-            for (int i = 0; i < arrays.size(); i++) {
-                var array = arrays.get(i).getValue();
-                var type = dtype(arrays.get(i).getKey(), array);
+            for (int i = 0; i < all.size(); i++) {
+                var array = all.get(i).getValue();
+                var type = dtype(all.get(i).getKey(), array);
                 var shape = shape(array, tensor.shape(), position);
-                parts.add(new Part(tensor.name() + "#" + array.name(), type, shape, data.get(i).get(position)));
+                parts.add(new StatePart(tensor.name() + "#" + array.name(), type, shape, data.get(i).get(position)));
             }
         }
         return parts;
     }
 
     /// What the session has once, under keys that name no tensor.
-    List<Part> sharedSlots() {
+    List<StatePart> sharedSlots() {
         return slots.stream()
                 .filter(StateArrays::isShared)
-                .map(slot -> new Part("#" + slot.spec().name(), dtype(slot, slot.slot()), Shape.of(1), of(slot.slot())))
+                .map(slot -> new StatePart("#" + slot.spec().name(), dtype(slot, slot.slot()), Shape.of(1), of(slot.slot())))
                 .toList();
     }
 
@@ -228,7 +260,7 @@ final class StateArrays implements AutoCloseable {
     }
 
     long byteCount() {
-        return region.segment().byteSize();
+        return region.array().byteSize();
     }
 
     @Override

@@ -1,11 +1,15 @@
 package dev.stepd.engine;
 
+import dev.stepd.device.Array;
+import dev.stepd.device.Body;
 import dev.stepd.device.Device;
-import dev.stepd.device.Region;
+import dev.stepd.device.HostArray;
+import dev.stepd.device.HostMemory;
+import dev.stepd.device.HostRegion;
 import dev.stepd.device.Spans;
+import dev.stepd.expr.Buffer;
 import dev.stepd.rule.Clip;
 import dev.stepd.rule.OptimizerProgram;
-import dev.stepd.tensor.Part;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -43,11 +47,12 @@ public final class Stepper implements AutoCloseable {
 
     private final Layout layout;
     private final BodyLayout body;
-    private final Region measured;
-    private final MemorySegment gradSquares;
-    private final MemorySegment gradNorm;
-    private final MemorySegment clippedNorm;
+    private final HostRegion measured;
+    private final HostArray gradSquares;
+    private final HostArray gradNorm;
+    private final HostArray clippedNorm;
     private final Device device;
+    private final Body brought;
     private Variant measure;
     /// By extra input: what measures it as the gradient is, if it is one of tensors.
     private final List<@Nullable Variant> measureInputs = new ArrayList<>();
@@ -77,12 +82,14 @@ public final class Stepper implements AutoCloseable {
         int tensors = layout.places().size();
         this.tensorSteps = new long[tensors];
         this.hyper = new double[Recipe.hostNames(optimizer.settings()).size()];
-        this.measured = device.memory().allocate((tensors + 2L) * Double.BYTES, "what gradients measure to");
-        this.gradNorm = measured.segment().asSlice(0, Double.BYTES);
-        this.clippedNorm = measured.segment().asSlice(Double.BYTES, Double.BYTES);
-        this.gradSquares = measured.segment().asSlice(2 * Double.BYTES, (long) tensors * Double.BYTES);
+        this.measured = device.host().allocate((tensors + 2L) * Double.BYTES, "what gradients measure to");
+        this.gradNorm = measured.array().slice(0, Double.BYTES);
+        this.clippedNorm = measured.array().slice(Double.BYTES, Double.BYTES);
+        this.gradSquares = measured.array().slice(2 * Double.BYTES, (long) tensors * Double.BYTES);
         Variant opened = null;
+        Body holder = null;
         try {
+            holder = device.body(body.byteCount(), "what comes with a step of " + layout.elementCount() + " elements");
             opened = measure(optimizer, optimizer.clip(), 0);
             for (var input : body.inputs()) {
                 measureInputs.add(input.ofTensors() ? measure(optimizer, new Clip.None(), input.offset()) : null);
@@ -91,6 +98,9 @@ public final class Stepper implements AutoCloseable {
                 partitions.add(partition(recipe));
             }
         } catch (RuntimeException e) {
+            if (holder != null) {
+                holder.close();
+            }
             close(opened);
             measureInputs.forEach(Stepper::close);
             partitions.forEach(Partition::close);
@@ -98,6 +108,7 @@ public final class Stepper implements AutoCloseable {
             throw e;
         }
         this.measure = opened;
+        this.brought = holder;
     }
 
     private static void close(@Nullable Variant variant) {
@@ -109,7 +120,7 @@ public final class Stepper implements AutoCloseable {
     /// What measures the array of tensors that begins at a place of the body.
     private Variant measure(Optimizer of, Clip clip, long offset) {
         var domain = Layout.domain(layout.places(), of.settings().groupCount());
-        var arrays = Map.of(
+        var arrays = Map.<Buffer, Array>of(
                 OptimizerProgram.GRAD_SQUARES, gradSquares, Clip.GRAD_NORM, gradNorm, Clip.CLIPPED_NORM, clippedNorm);
         return new Variant(Recipe.measurePlan(clip), names(of), device, domain, arrays, BodyLayout.measuring(offset));
     }
@@ -121,7 +132,7 @@ public final class Stepper implements AutoCloseable {
 
     private Partition partition(Recipe recipe) {
         int from = partitions.stream().mapToInt(Partition::size).sum();
-        var norms = Map.of(Clip.GRAD_NORM, gradNorm, Clip.CLIPPED_NORM, clippedNorm);
+        var norms = Map.<Buffer, Array>of(Clip.GRAD_NORM, gradNorm, Clip.CLIPPED_NORM, clippedNorm);
         return new Partition(recipe, body, from, device, norms, this::hyperparameters);
     }
 
@@ -216,7 +227,7 @@ public final class Stepper implements AutoCloseable {
     }
 
     /// The parameter of each tensor in layout order; end to end they are one flat array.
-    public List<Part> parameters() {
+    public List<StatePart> parameters() {
         return partitions.stream().flatMap(partition -> partition.arrays().parameters().stream()).toList();
     }
 
@@ -229,16 +240,23 @@ public final class Stepper implements AutoCloseable {
     ///
     /// @param into laid out as [#body] says, with the average where deltas go
     public void average(String name, MemorySegment into) {
-        for (var partition : partitions) {
-            var all = all(partition);
-            try (var variant = partition.average(name)) {
-                for (var span : all.spans()) {
-                    int first = partition.position(span.from());
-                    optimizer.settings().values(layout.places().get(first).group(), Math.max(1, step), hyper);
-                    variant.prepare(span, hyper, tensorSteps[first], step);
-                }
-                variant.run(all, into);
+        try (var target = device.body(body.byteCount(), "an average of the parameters")) {
+            target.hold(into);
+            for (var partition : partitions) {
+                average(partition, name, target);
             }
+        }
+    }
+
+    private void average(Partition partition, String name, Body target) {
+        var all = all(partition);
+        try (var variant = partition.average(name)) {
+            for (var span : all.spans()) {
+                int first = partition.position(span.from());
+                optimizer.settings().values(layout.places().get(first).group(), Math.max(1, step), hyper);
+                variant.prepare(span, hyper, tensorSteps[first], step);
+            }
+            variant.run(all, target);
         }
     }
 
@@ -251,7 +269,7 @@ public final class Stepper implements AutoCloseable {
 
     /// Every slot of every tensor, in layout order and then the rule's slot order; last what the session has once.
     /// Writable: an import fills them.
-    public List<Part> slots() {
+    public List<StatePart> slots() {
         return Stream.concat(
                         partitions.stream().flatMap(partition -> partition.arrays().slots().stream()),
                         partitions.stream().flatMap(partition -> partition.arrays().sharedSlots().stream()))
@@ -266,12 +284,15 @@ public final class Stepper implements AutoCloseable {
     /// The slots as rules know them, in f32 whatever they are kept in; otherwise as [#slots].
     ///
     /// @param into [#plainBytes] for the values of those in other formats
-    public List<Part> plainSlots(MemorySegment into) {
-        var parts = new ArrayList<Part>();
+    public List<StatePart> plainSlots(MemorySegment into) {
+        var parts = new ArrayList<StatePart>();
         long at = 0;
-        for (var partition : partitions) {
-            parts.addAll(partition.plainSlots(all(partition), into, at));
-            at += partition.plainBytes();
+        try (var target = device.body(plainBytes(), "the slots in f32")) {
+            target.hold(into);
+            for (var partition : partitions) {
+                parts.addAll(partition.plainSlots(all(partition), into, target, at));
+                at += partition.plainBytes();
+            }
         }
         partitions.forEach(partition -> parts.addAll(partition.arrays().sharedSlots()));
         return parts;
@@ -287,6 +308,16 @@ public final class Stepper implements AutoCloseable {
         return formats;
     }
 
+    /// The name of the device the session is on.
+    public String deviceName() {
+        return device.name();
+    }
+
+    /// Main memory that the device reaches well: what [#step] is given best comes from it.
+    public HostMemory hostMemory() {
+        return device.host();
+    }
+
     /// Bytes of device memory held for state.
     public long stateBytes() {
         return partitions.stream().mapToLong(partition -> partition.arrays().byteCount()).sum();
@@ -299,7 +330,7 @@ public final class Stepper implements AutoCloseable {
 
     /// Takes one step.
     ///
-    /// @param arrived f32, laid out as [#body] says; holds the deltas afterwards where the gradients were
+    /// @param arrived f32, laid out as [#body] says, best of [#hostMemory]; holds the deltas afterwards where the gradients were
     /// @param present the tensors that have a gradient, by declared index; the others stay untouched and their deltas are zero
     /// @param given the extra inputs that came, for all present tensors, by their position in [#body]
     public Outcome step(MemorySegment arrived, BitSet present, BitSet given) {
@@ -312,12 +343,13 @@ public final class Stepper implements AutoCloseable {
             lastPresent.clear();
             lastPresent.or(present);
         }
+        brought.hold(arrived);
         if (!passes(arrived, given)) {
             return refuse(arrived);
         }
         latest = latestStep();
         for (int i = 0; i < partitions.size(); i++) {
-            apply(partitions.get(i), arrived);
+            apply(partitions.get(i));
         }
         advance(arrived, present);
         return Outcome.APPLIED;
@@ -347,8 +379,8 @@ public final class Stepper implements AutoCloseable {
                 passes = false;
             }
         }
-        measure.run(spans, arrived);
-        lastGradNorm = gradNorm.get(ValueLayout.JAVA_DOUBLE, 0);
+        measure.run(spans, brought);
+        lastGradNorm = gradNorm.segment().get(ValueLayout.JAVA_DOUBLE, 0);
         if (checked && !Double.isFinite(lastGradNorm)) {
             nonFiniteKey = firstNonFinite();
             passes = false;
@@ -361,11 +393,11 @@ public final class Stepper implements AutoCloseable {
         if (measured == null) {
             return Float.isFinite(arrived.get(ValueLayout.JAVA_FLOAT, body.inputs().get(input).offset()));
         }
-        measured.run(spans, arrived);
-        return Double.isFinite(gradNorm.get(ValueLayout.JAVA_DOUBLE, 0));
+        measured.run(spans, brought);
+        return Double.isFinite(gradNorm.segment().get(ValueLayout.JAVA_DOUBLE, 0));
     }
 
-    private void apply(Partition partition, MemorySegment arrived) {
+    private void apply(Partition partition) {
         var its = partition.spans().spans();
         if (its.isEmpty()) {
             return;
@@ -376,7 +408,7 @@ public final class Stepper implements AutoCloseable {
             load(first);
             variant.prepare(its.get(i), hyper, tensorSteps[first] + 1, latest);
         }
-        variant.run(partition.spans(), arrived);
+        variant.run(partition.spans(), brought);
     }
 
     private long latestStep() {
@@ -450,7 +482,7 @@ public final class Stepper implements AutoCloseable {
     private String firstNonFinite() {
         for (int position = 0; position < tensorSteps.length; position++) {
             var place = layout.places().get(position);
-            double square = gradSquares.getAtIndex(ValueLayout.JAVA_DOUBLE, position);
+            double square = gradSquares.segment().getAtIndex(ValueLayout.JAVA_DOUBLE, position);
             if (lastPresent.get(place.index()) && !Double.isFinite(square)) {
                 return place.tensor().name();
             }
@@ -504,6 +536,7 @@ public final class Stepper implements AutoCloseable {
         partitions.forEach(Partition::close);
         measure.close();
         measureInputs.forEach(Stepper::close);
+        brought.close();
         measured.close();
     }
 }

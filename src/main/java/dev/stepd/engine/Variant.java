@@ -1,9 +1,11 @@
 package dev.stepd.engine;
 
+import dev.stepd.device.Array;
+import dev.stepd.device.Body;
 import dev.stepd.device.BoundPlan;
 import dev.stepd.device.Device;
 import dev.stepd.device.Domain;
-import dev.stepd.device.Region;
+import dev.stepd.device.HostRegion;
 import dev.stepd.device.Spans;
 import dev.stepd.expr.Buffer;
 import dev.stepd.expr.Scope;
@@ -18,7 +20,7 @@ import java.util.Map;
 final class Variant implements AutoCloseable {
     private final Plan plan;
     private final HostProgram host;
-    private final Region table;
+    private final HostRegion table;
     private final MemorySegment[] values;
     private final BoundPlan bound;
 
@@ -29,17 +31,18 @@ final class Variant implements AutoCloseable {
             List<String> names,
             Device device,
             Domain domain,
-            Map<Buffer, MemorySegment> arrays,
+            Map<Buffer, Array> arrays,
             Map<Buffer, Long> inBody) {
         this.plan = plan;
         this.host = new HostProgram(plan.hosts().stream().map(Plan.HostValue::value).toList(), names);
         long each = Math.multiplyExact(Math.max(1L, domain.tensors().size()), Double.BYTES);
-        this.table = device.memory().allocate(each * plan.hosts().size(), "a step's host values");
+        this.table = device.host().allocate(each * plan.hosts().size(), "a step's host values");
         this.values = new MemorySegment[plan.hosts().size()];
         var all = new HashMap<>(arrays);
         for (int i = 0; i < values.length; i++) {
-            values[i] = table.segment().asSlice(i * each, each);
-            all.put(plan.hosts().get(i).target(), values[i]);
+            var value = table.array().slice(i * each, each);
+            values[i] = value.segment();
+            all.put(plan.hosts().get(i).target(), value);
         }
         try {
             this.bound = device.bind(plan, domain, all, inBody);
@@ -63,7 +66,7 @@ final class Variant implements AutoCloseable {
         }
     }
 
-    void run(Spans spans, MemorySegment body) {
+    void run(Spans spans, Body body) {
         bound.run(spans, body);
     }
 

@@ -1,9 +1,9 @@
 package dev.stepd.engine;
 
+import dev.stepd.device.Array;
 import dev.stepd.device.Device;
 import dev.stepd.device.Domain;
 import dev.stepd.expr.Buffer;
-import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -17,7 +17,7 @@ final class Variants implements AutoCloseable {
     private final boolean updatesParameters;
     private final Device device;
     private final Domain domain;
-    private final Map<Buffer, MemorySegment> arrays;
+    private final Map<Buffer, Array> arrays;
     private final Map<Buffer, Long> inBody;
     private final List<String> names;
     private final HostProgram conditions;
@@ -31,7 +31,7 @@ final class Variants implements AutoCloseable {
             boolean updatesParameters,
             Device device,
             Domain domain,
-            Map<Buffer, MemorySegment> arrays,
+            Map<Buffer, Array> arrays,
             Map<Buffer, Long> inBody) {
         this.recipe = recipe;
         this.updatesParameters = updatesParameters;

@@ -1,6 +1,7 @@
 package dev.stepd.server;
 
 import dev.stepd.device.cpu.CpuDevice;
+import dev.stepd.engine.Devices;
 import dev.stepd.engine.Engine;
 import dev.stepd.http.Optimizers;
 import dev.stepd.session.Sessions;
@@ -11,6 +12,7 @@ import io.micronaut.context.annotation.Factory;
 import jakarta.inject.Singleton;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.util.List;
 
 /// What the server is made of. Destroyed in the reverse order: sessions end before the store they are kept in.
 @Factory
@@ -18,7 +20,7 @@ final class Beans {
     @Singleton
     @Bean(preDestroy = "close")
     Engine engine(ServerSettings settings) {
-        return new Engine(new CpuDevice(settings.memoryBytes(), settings.threadCount()));
+        return new Engine(new Devices(List.of(new CpuDevice(settings.memoryBytes(), settings.threadCount())), "this version of stepd computes on processors only"));
     }
 
     @Singleton

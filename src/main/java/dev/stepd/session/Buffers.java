@@ -1,21 +1,21 @@
 package dev.stepd.session;
 
-import dev.stepd.device.Memory;
-import dev.stepd.device.Region;
+import dev.stepd.device.HostMemory;
+import dev.stepd.device.HostRegion;
 import java.util.ArrayDeque;
 
 /// The bodies of one session: each as large as all its gradients and other inputs, used again and again. Safe for concurrent use.
 final class Buffers implements AutoCloseable {
     private static final int FREE_MAX = 2;
 
-    private final Memory memory;
+    private final HostMemory memory;
     private final long bytes;
     private final String purpose;
-    private final ArrayDeque<Region> free = new ArrayDeque<>();
+    private final ArrayDeque<HostRegion> free = new ArrayDeque<>();
     private boolean closed;
 
     /// @throws dev.stepd.error.ServiceException `OUT_OF_MEMORY` when not even one fits: such a session could never step
-    Buffers(Memory memory, long bytes, String purpose) {
+    Buffers(HostMemory memory, long bytes, String purpose) {
         this.memory = memory;
         this.bytes = bytes;
         this.purpose = purpose;
@@ -30,7 +30,7 @@ final class Buffers implements AutoCloseable {
     ///
     /// @throws dev.stepd.error.ServiceException `OUT_OF_MEMORY`
     Lease take() {
-        Region region;
+        HostRegion region;
         synchronized (this) {
             region = free.poll();
         }
@@ -42,11 +42,11 @@ final class Buffers implements AutoCloseable {
     @Override
     public synchronized void close() {
         closed = true;
-        free.forEach(Region::close);
+        free.forEach(HostRegion::close);
         free.clear();
     }
 
-    private void giveBack(Region region) {
+    private void giveBack(HostRegion region) {
         synchronized (this) {
             if (!closed && free.size() < FREE_MAX) {
                 free.push(region);

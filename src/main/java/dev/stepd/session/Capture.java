@@ -1,10 +1,10 @@
 package dev.stepd.session;
 
+import dev.stepd.device.HostArray;
+import dev.stepd.engine.StatePart;
 import dev.stepd.store.StoredSession;
 import dev.stepd.store.StoredSnapshot;
-import dev.stepd.tensor.Part;
 import dev.stepd.tensor.SafetensorsHeader;
-import java.lang.foreign.MemorySegment;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -13,9 +13,9 @@ import java.util.List;
 /// A session's state at one step, ready to be stored.
 ///
 /// @param row the session as it was then
-/// @param parts in canonical order: a copy, or the session's own memory while its strand waits
+/// @param parts in canonical order: a copy in main memory, or the session's own arrays while its strand waits
 /// @param changes what [LiveSession#changes] was
-record Capture(StoredSession row, StoredSnapshot snapshot, List<Part> parts, long changes, Runnable release) {
+record Capture(StoredSession row, StoredSnapshot snapshot, List<StatePart> parts, long changes, Runnable release) {
     private static final String FORMAT = "stepd-snapshot/1";
 
     /// Copies the state; on the strand.
@@ -24,14 +24,14 @@ record Capture(StoredSession row, StoredSnapshot snapshot, List<Part> parts, lon
     static Capture copy(LiveSession session, StoredSnapshot.Origin origin, Instant created) {
         var live = live(session, origin, created);
         var memory = session.resources().spare(live.snapshot.bytes(), "a snapshot of session " + session.id());
-        var copied = new ArrayList<Part>(live.parts.size());
+        var copied = new ArrayList<StatePart>(live.parts.size());
         long offset = 0;
         for (var part : live.parts) {
-            var place = memory.memory().asSlice(offset, part.data().byteSize());
-            MemorySegment.copy(part.data(), 0, place, 0, place.byteSize());
-            copied.add(new Part(part.key(), part.dtype(), part.shape(), place));
+            var place = memory.memory().asSlice(offset, part.array().byteSize());
+            copied.add(new StatePart(part.key(), part.dtype(), part.shape(), new HostArray(place)));
             offset += place.byteSize();
         }
+        Copying.gather(live.parts, memory.memory());
         return new Capture(live.row, live.snapshot, List.copyOf(copied), live.changes, memory::release);
     }
 
@@ -43,7 +43,7 @@ record Capture(StoredSession row, StoredSnapshot snapshot, List<Part> parts, lon
         var metadata = new LinkedHashMap<>(StateMetadata.write(stepper.step(), stepper.tensorSteps(), stepper.formats()));
         metadata.put("format", FORMAT);
         metadata.put("program", session.programHash());
-        var manifest = SafetensorsHeader.of(parts, metadata);
+        var manifest = new SafetensorsHeader(Expected.like("array", parts).header().entries(), metadata);
         var snapshot = new StoredSnapshot(Identifier.next(), session.id(), stepper.step(), stepper.tensorSteps(),
                 session.programHash(), manifest.json(), origin, manifest.dataBytes(), "", created);
         return new Capture(session.row(), snapshot, parts, session.changes(), () -> {});

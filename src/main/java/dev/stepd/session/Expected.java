@@ -1,5 +1,6 @@
 package dev.stepd.session;
 
+import dev.stepd.engine.StatePart;
 import dev.stepd.error.ErrorCode;
 import dev.stepd.error.Nearest;
 import dev.stepd.error.ServiceException;
@@ -78,7 +79,7 @@ final class Expected {
     }
 
     /// Arrays like these parts, in their order.
-    static Expected like(String noun, List<Part> parts) {
+    static Expected like(String noun, List<StatePart> parts) {
         var places = new ArrayList<Place>(parts.size());
         long offset = 0;
         for (var part : parts) {

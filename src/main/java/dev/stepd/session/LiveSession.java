@@ -29,6 +29,7 @@ final class LiveSession implements Life {
     private final Transfers transfers;
     private final Snapshots snapshots;
     private final long stateBytes;
+    private final String device;
 
     private volatile SessionDescription description;
     private volatile Map<String, Object> resolved;
@@ -42,7 +43,7 @@ final class LiveSession implements Life {
 
     /// @throws ServiceException when the optimizer is not one, or there is no memory for it
     static LiveSession create(Resources resources, String id, Instant created, SessionDescription description) {
-        var stepper = resources.engine().create(description.blueprint());
+        var stepper = resources.engine().create(description.blueprint(), description.device());
         try {
             return new LiveSession(resources, id, created, description, stepper);
         } catch (RuntimeException e) {
@@ -61,9 +62,10 @@ final class LiveSession implements Life {
         this.resolved = Collections.unmodifiableMap(description.resolved(resources.engine()));
         this.programHash = resources.engine().programHash(description.blueprint());
         this.stateBytes = stepper.stateBytes();
+        this.device = stepper.deviceName();
         long elements = stepper.layout().elementCount();
         this.strand = new Strand(resources.lanes().stepping(elements));
-        this.buffers = new Buffers(resources.engine().memory(), stepper.body().byteCount(),
+        this.buffers = new Buffers(stepper.hostMemory(), stepper.body().byteCount(),
                 "the gradients of session " + id);
         this.steps = new Steps(this);
         this.transfers = new Transfers(this);
@@ -147,7 +149,7 @@ final class LiveSession implements Life {
     @Override
     public Session.Status status() {
         return new Session.Status(id, resolved, step, snapshots.durableStep(), stateBytes, hasParameters,
-                resources.engine().deviceName(), standing.text(), created);
+                device, standing.text(), created);
     }
 
     /// The session's row as it is now.

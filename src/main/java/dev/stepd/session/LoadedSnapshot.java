@@ -1,5 +1,6 @@
 package dev.stepd.session;
 
+import dev.stepd.engine.StatePart;
 import dev.stepd.error.ErrorCode;
 import dev.stepd.error.ServiceException;
 import dev.stepd.store.StoredSnapshot;
@@ -23,7 +24,8 @@ record LoadedSnapshot(StoredSnapshot stored, SafetensorsHeader manifest, List<Pa
             var parts = manifest.entries().stream()
                     .map(e -> new Part(e.key(), e.dtype(), e.shape(), bytes.asSlice(e.begin(), e.byteCount())))
                     .toList();
-            var digest = StateDigest.of(stored.step(), stored.tensorSteps(), parts);
+            var digest = StateDigest.of(
+                    stored.step(), stored.tensorSteps(), parts.stream().map(StatePart::of).toList());
             if (!digest.equals(stored.digest())) {
                 throw damaged(stored, "it was stored with digest " + stored.digest() + ", what was loaded has " + digest);
             }
@@ -41,7 +43,7 @@ record LoadedSnapshot(StoredSnapshot stored, SafetensorsHeader manifest, List<Pa
                     + stored.programHash() + ", the session now runs " + session.programHash());
         }
         var stepper = session.stepper();
-        var targets = new HashMap<String, Part>();
+        var targets = new HashMap<String, StatePart>();
         stepper.parameters().forEach(part -> targets.put(part.key(), part));
         stepper.slots().forEach(part -> targets.put(part.key(), part));
         parts.forEach(part -> checkFits(part, targets));
@@ -58,14 +60,14 @@ record LoadedSnapshot(StoredSnapshot stored, SafetensorsHeader manifest, List<Pa
             stepper.parametersLoaded(); // before the slots: some would start at the parameters anew
         }
         for (var part : parts) {
-            targets.get(part.key()).data().copyFrom(part.data());
+            targets.get(part.key()).array().write(0, part.data());
         }
         stepper.resumeAt(stored.step(), stored.tensorSteps());
         session.steps().forget();
         session.changed();
     }
 
-    private void checkFits(Part part, Map<String, Part> targets) {
+    private void checkFits(Part part, Map<String, StatePart> targets) {
         var target = targets.get(part.key());
         if (target == null || target.dtype() != part.dtype() || !target.shape().equals(part.shape())) {
             throw damaged(stored, part.key() + " " + part.dtype() + " " + part.shape() + " is no array of the session");

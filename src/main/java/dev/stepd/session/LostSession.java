@@ -9,11 +9,12 @@ import java.util.Map;
 /// @param description as stored, as far as it could be read
 /// @param durableStep the step of its newest snapshot
 record LostSession(
-        StoredSession stored, Map<String, Object> description, long durableStep, String device, String reason)
+        StoredSession stored, Map<String, Object> description, long durableStep, String reason)
         implements Life {
     @Override
     public Session.Status status() {
-        return new Session.Status(stored.id(), description, durableStep, durableStep, 0, false, device,
+        return new Session.Status(stored.id(), description, durableStep, durableStep, 0, false,
+                String.valueOf(description.getOrDefault("device", "")),
                 new Standing.Failed(reason).text(), stored.created());
     }
 }

@@ -36,8 +36,7 @@ final class Recovery {
             return Optional.of(live);
         } catch (ServiceException e) {
             LOG.error("session {} cannot be brought back: {}", row.id(), e.getMessage());
-            var device = resources.engine().deviceName();
-            return Optional.of(new LostSession(row, description, durableStep, device, e.getMessage()));
+            return Optional.of(new LostSession(row, description, durableStep, e.getMessage()));
         }
     }
 

@@ -7,12 +7,12 @@ import dev.stepd.store.SnapshotStore;
 
 /// What all sessions share.
 record Resources(Engine engine, SnapshotStore store, Sessions.Limits limits, Admission admission, Lanes lanes) {
-    /// Memory for a while, beside what sessions hold for good.
+    /// Main memory for a while, beside what sessions hold for good.
     ///
     /// @throws ServiceException `UNAVAILABLE` when there is none now
     Lease spare(long bytes, String purpose) {
         try {
-            var region = engine.memory().allocate(bytes, purpose);
+            var region = engine.hostMemory().allocate(bytes, purpose);
             return new Lease(region.segment(), region::close);
         } catch (ServiceException e) {
             throw forNow(e);

@@ -1,5 +1,6 @@
 package dev.stepd.session;
 
+import dev.stepd.engine.Devices;
 import dev.stepd.engine.Engine;
 import dev.stepd.engine.Engine.Blueprint;
 import dev.stepd.engine.Engine.NonFinite;
@@ -23,7 +24,7 @@ import org.jspecify.annotations.Nullable;
 /// What a client asked for, checked.
 ///
 /// @param snapshotEvery steps between two automatic snapshots
-/// @param device as asked for
+/// @param device as asked for; the engine knows what there is
 record SessionDescription(
         String name, Blueprint blueprint, Durability durability, long snapshotEvery, String device) {
     private static final int NAME_LENGTH_MAX = 200;
@@ -57,7 +58,7 @@ record SessionDescription(
                 choice(fields, "non_finite", NonFinite.REJECT));
         var durability = durability(fields);
         long every = fields.integer("snapshot_every", 1).orElse(SNAPSHOT_EVERY_DEFAULT);
-        var device = device(fields);
+        var device = fields.string("device").orElse(Devices.AUTO);
         fields.finish();
         return new SessionDescription(name, blueprint, durability, every, device);
     }
@@ -184,18 +185,6 @@ record SessionDescription(
                     "durability journal is not available yet, none and snapshot are");
         }
         return choice(fields, "durability", Durability.SNAPSHOT);
-    }
-
-    private static String device(Fields fields) {
-        var device = fields.string("device").orElse("auto");
-        if (device.equals("cuda") || device.startsWith("cuda:")) {
-            throw new ServiceException(ErrorCode.DEVICE_UNAVAILABLE,
-                    "device is " + device + ", this server has only cpu");
-        }
-        if (!device.equals("auto") && !device.equals("cpu")) {
-            fields.refuse("device", device, "auto, cpu, cuda or cuda:<number>");
-        }
-        return device;
     }
 
     private static <E extends Enum<E>> E choice(Fields fields, String field, E absent) {

@@ -205,7 +205,7 @@ final class Snapshots {
         var digest = StateDigest.of(snapshot.step(), snapshot.tensorSteps(), capture.parts());
         try (var writing = session.resources().store().write(capture.row(), snapshot)) {
             for (var part : capture.parts()) {
-                writing.write(part.data());
+                Copying.show(part.array(), writing::write);
             }
             writing.complete(digest);
         }

@@ -1,6 +1,6 @@
 package dev.stepd.session;
 
-import dev.stepd.tensor.Part;
+import dev.stepd.engine.StatePart;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -24,22 +24,22 @@ final class StateDigest {
     private StateDigest() {}
 
     /// @param parts in canonical order
-    static String of(long step, List<Long> tensorSteps, List<Part> parts) {
+    static String of(long step, List<Long> tensorSteps, List<StatePart> parts) {
         var sha = sha256();
         line(sha, "step=" + step);
         line(sha, "tensor_steps=" + tensorSteps);
         for (var part : parts) {
             line(sha, part.key() + " " + part.dtype() + " " + part.shape());
-            update(sha, part.data());
+            Copying.show(part.array(), bytes -> update(sha, bytes));
         }
         return "sha256:" + HexFormat.of().formatHex(sha.digest());
     }
 
     /// @param tensors names as declared
-    static List<Part> canonical(List<String> tensors, List<Part> parameters, List<Part> slots) {
-        Map<String, List<Part>> byTensor = new LinkedHashMap<>();
+    static List<StatePart> canonical(List<String> tensors, List<StatePart> parameters, List<StatePart> slots) {
+        Map<String, List<StatePart>> byTensor = new LinkedHashMap<>();
         tensors.forEach(name -> byTensor.put(name, new ArrayList<>()));
-        Map<String, Part> parameterOf = new HashMap<>();
+        Map<String, StatePart> parameterOf = new HashMap<>();
         parameters.forEach(part -> parameterOf.put(part.key(), part));
         for (var tensor : tensors) {
             var parameter = parameterOf.get(tensor);

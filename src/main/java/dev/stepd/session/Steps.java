@@ -196,11 +196,7 @@ final class Steps {
 
     /// Copies the parameters, on the strand, into memory of a buffer's size.
     SafetensorsMessage parametersInto(MemorySegment copy) {
-        long offset = 0;
-        for (var part : session.stepper().parameters()) {
-            MemorySegment.copy(part.data(), 0, copy, offset, part.data().byteSize());
-            offset += part.data().byteSize();
-        }
+        Copying.gather(session.stepper().parameters(), copy);
         return new SafetensorsMessage(parametersHeader, List.of(copy.asSlice(0, parameters.byteCount())));
     }
 

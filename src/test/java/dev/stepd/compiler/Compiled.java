@@ -1,7 +1,10 @@
 package dev.stepd.compiler;
 
+import dev.stepd.device.Array;
 import dev.stepd.device.Device;
 import dev.stepd.device.Domain;
+import dev.stepd.device.HostArray;
+import dev.stepd.device.Memory;
 import dev.stepd.device.Region;
 import dev.stepd.device.Spans;
 import dev.stepd.expr.Buffer;
@@ -11,6 +14,7 @@ import dev.stepd.expr.Scalar;
 import dev.stepd.expr.Scope;
 import dev.stepd.expr.Type;
 import dev.stepd.expr.stage.Plan;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
@@ -27,8 +31,11 @@ final class Compiled implements AutoCloseable {
     private final World world;
     private final Plan plan;
     private final List<Region> regions = new ArrayList<>();
-    private final Map<Buffer, MemorySegment> arrays = new LinkedHashMap<>();
+    /// Bytes of each region before its fence.
+    private final List<Long> sizes = new ArrayList<>();
+    private final Map<Buffer, Array> arrays = new LinkedHashMap<>();
     private final Device device;
+    private final Arena arena = Arena.ofConfined();
 
     private Compiled(Device device, Plan plan, World world) {
         this.device = device;
@@ -45,33 +52,42 @@ final class Compiled implements AutoCloseable {
 
     private World step(int steps) {
         world.arrays().forEach((buffer, values) -> {
-            if (buffer.kind() != Buffer.Kind.DELTA) {
-                arrays.put(buffer, upload(buffer, values));
+            if (buffer.kind() != Buffer.Kind.DELTA && buffer.kind() != Buffer.Kind.GRAD) {
+                arrays.put(buffer, upload(device.memory(), buffer, values));
             }
         });
         for (var host : plan.hosts()) {
-            arrays.put(host.target(), upload(host.target(), host(host)));
+            arrays.put(host.target(), upload(device.host(), host.target(), host(host)));
         }
         var gradients = world.arrays().keySet().stream()
                 .filter(b -> b.kind() == Buffer.Kind.GRAD)
                 .findFirst()
-                .map(arrays::remove)
-                .orElseGet(() -> upload(new Buffer(Buffer.Kind.GRAD, "grad", Scope.ELEMENT, Type.F64), new long[0]));
-        try (var bound = device.bind(plan, domain(world.extents()), arrays)) {
+                .map(b -> upload(device.host(), b, world.arrays().get(b)))
+                .orElseGet(() -> upload(
+                        device.host(), new Buffer(Buffer.Kind.GRAD, "grad", Scope.ELEMENT, Type.F64), new long[0]));
+        try (var bound = device.bind(plan, domain(world.extents()), arrays);
+                var body = device.body(gradients.byteSize(), "a test's gradients")) {
             var spans = spans(world.extents());
+            body.hold(((HostArray) gradients).segment());
             for (int i = 0; i < steps; i++) {
-                bound.run(spans, gradients);
+                bound.run(spans, body);
             }
         }
         checkFences();
         return download(gradients);
     }
 
-    private MemorySegment upload(Buffer buffer, long[] values) {
+    private Array upload(Memory memory, Buffer buffer, long[] values) {
         long size = buffer.storage() == Type.I4 ? domain(world.extents()).bytes(buffer) : buffer.storage().bytes(values.length);
-        var region = device.memory().allocate(size + FENCE_BYTES, "a test's array");
+        var region = memory.allocate(size + FENCE_BYTES, "a test's array");
         regions.add(region);
-        var segment = region.segment();
+        sizes.add(size);
+        region.array().write(0, image(buffer, values, size));
+        return region.array().slice(0, size + 64);
+    }
+
+    private MemorySegment image(Buffer buffer, long[] values, long size) {
+        var segment = arena.allocate(size + FENCE_BYTES, 64);
         segment.fill(FENCE);
         if (buffer.storage() == Type.I4) {
             segment.asSlice(0, size).fill((byte) 0);
@@ -89,7 +105,7 @@ final class Compiled implements AutoCloseable {
                 default -> segment.setAtIndex(ValueLayout.JAVA_LONG, i, values[i]);
             }
         }
-        return segment.asSlice(0, size + 64);
+        return segment;
     }
 
     /// Halves of bytes before an element, of which every tensor begins with a whole one.
@@ -127,23 +143,25 @@ final class Compiled implements AutoCloseable {
     }
 
     private void checkFences() {
-        for (var region : regions) {
-            var segment = region.segment();
-            long end = segment.byteSize() - 128;
-            for (long i = end - FENCE_BYTES; i < segment.byteSize(); i++) {
-                if (segment.get(ValueLayout.JAVA_BYTE, i) != FENCE) {
-                    throw new AssertionError("written past the end of an array of " + (end - FENCE_BYTES) + " bytes");
+        var fence = arena.allocate(FENCE_BYTES);
+        for (int region = 0; region < regions.size(); region++) {
+            regions.get(region).array().read(sizes.get(region), fence);
+            for (long i = 0; i < FENCE_BYTES; i++) {
+                if (fence.get(ValueLayout.JAVA_BYTE, i) != FENCE) {
+                    throw new AssertionError("written past the end of an array of " + sizes.get(region) + " bytes");
                 }
             }
         }
     }
 
-    private World download(MemorySegment gradients) {
+    private World download(Array gradients) {
         var after = world.copy();
         after.arrays().forEach((buffer, values) -> {
             boolean perStep = buffer.kind() == Buffer.Kind.DELTA;
             if (buffer.kind() != Buffer.Kind.GRAD) {
-                var from = perStep ? gradients : arrays.get(buffer);
+                var array = perStep ? gradients : arrays.get(buffer);
+                var from = arena.allocate(array.byteSize(), Long.BYTES);
+                array.read(0, from);
                 if (buffer.storage() == Type.I4) {
                     checkPadding(buffer, from);
                 }
@@ -193,5 +211,6 @@ final class Compiled implements AutoCloseable {
     @Override
     public void close() {
         regions.forEach(Region::close);
+        arena.close();
     }
 }

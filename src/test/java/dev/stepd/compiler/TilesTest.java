@@ -3,6 +3,7 @@ package dev.stepd.compiler;
 import static dev.stepd.compiler.Agreement.slot;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.stepd.device.Array;
 import dev.stepd.device.Domain;
 import dev.stepd.device.Spans;
 import dev.stepd.device.cpu.CpuDevice;
@@ -19,7 +20,6 @@ import dev.stepd.expr.UnaryOp;
 import dev.stepd.expr.rewrite.Rewrites;
 import dev.stepd.expr.stage.Phase;
 import dev.stepd.expr.stage.Planner;
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -167,16 +167,17 @@ class TilesTest {
         assertThat(plan.phases()).extracting(Phase::tiling).allMatch(tiling -> tiling.isPresent());
         var domain = new Domain(List.of(new Domain.Tensor(elements, 1, elements / 512, 0, 0)), 1);
         try (var device = new CpuDevice(1L << 30, 2)) {
-            var arrays = new HashMap<Buffer, MemorySegment>();
+            var arrays = new HashMap<Buffer, Array>();
             for (var stage : plan.stages()) {
                 stage.reads().stream()
                         .filter(b -> b.kind() != Buffer.Kind.TEMP && b.kind() != Buffer.Kind.GRAD)
                         .forEach(b -> arrays.computeIfAbsent(b, _ -> memory(device, domain.bytes(b))));
             }
-            var gradients = memory(device, elements * Float.BYTES + 64L);
+            var gradients = device.host().allocate(elements * Float.BYTES + 64L, "gradients");
             long before = device.memory().freeBytes();
-            try (var bound = device.bind(plan, domain, arrays)) {
-                bound.run(new Spans(List.of(new Spans.Span(0, 1))), gradients);
+            try (var bound = device.bind(plan, domain, arrays); var body = device.body(elements * Float.BYTES + 64L, "gradients")) {
+                body.hold(gradients.segment());
+                bound.run(new Spans(List.of(new Spans.Span(0, 1))), body);
                 assertThat(before - device.memory().freeBytes()).isLessThan(elements);
             }
         }
@@ -186,7 +187,7 @@ class TilesTest {
         return List.of(Scope.block(256), Scope.block(7), Scope.ROW);
     }
 
-    private static MemorySegment memory(CpuDevice device, long bytes) {
-        return device.memory().allocate(bytes, "a test's array").segment();
+    private static Array memory(CpuDevice device, long bytes) {
+        return device.memory().allocate(bytes, "a test's array").array();
     }
 }

@@ -37,6 +37,6 @@ class AdaHessianTest {
 
     private static float[] slot(Training training, String tensor) {
         var slots = training.stepper().slots().stream().filter(p -> p.key().equals(tensor + "#exp_hessian_diag_sq"));
-        return slots.findFirst().orElseThrow().data().toArray(ValueLayout.JAVA_FLOAT);
+        return Values.floats(slots.findFirst().orElseThrow().array());
     }
 }

@@ -2,6 +2,7 @@ package dev.stepd.engine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.stepd.device.HostArray;
 import dev.stepd.device.cpu.CpuDevice;
 import dev.stepd.tensor.DType;
 import dev.stepd.tensor.Shape;
@@ -94,7 +95,7 @@ class ConvergenceTest {
         for (var ground : Ground.values()) {
             var blueprint = new Engine.Blueprint(tensors, composition, List.of(), null, Engine.NonFinite.REJECT);
             try (var stepper = ENGINE.create(blueprint)) {
-                var parameters = stepper.parameters().getFirst().data();
+                var parameters = ((HostArray) stepper.parameters().getFirst().array()).segment();
                 for (int i = 0; i < ELEMENTS; i++) {
                     parameters.setAtIndex(ValueLayout.JAVA_FLOAT, i, (i % 2 == 0 ? -0.6f : 0.8f) + 0.3f * i / ELEMENTS);
                 }
@@ -109,7 +110,7 @@ class ConvergenceTest {
     private static void descend(Ground ground, Stepper stepper, MemorySegment parameters) {
         var present = new BitSet();
         present.set(0);
-        try (var body = ENGINE.memory().allocate(stepper.body().byteCount(), "a body")) {
+        try (var body = ENGINE.hostMemory().allocate(stepper.body().byteCount(), "a body")) {
             while (stepper.step() < STEPS) {
                 var given = GivenInputs.fill(stepper, body.segment());
                 for (int i = 0; i < ELEMENTS; i += 2) {

@@ -54,7 +54,7 @@ class EveryFormatTest {
             steps(third, 4);
             assertThat(third.bits()).isEqualTo(first.bits());
             for (var part : first.stepper().parameters()) {
-                for (float value : Training.floats(part.data())) {
+                for (float value : Values.floats(part.array())) {
                     assertThat(value).as(part.key()).isFinite();
                 }
             }

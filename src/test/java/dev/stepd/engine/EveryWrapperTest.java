@@ -9,7 +9,6 @@ import dev.stepd.rule.Catalogue;
 import dev.stepd.rule.Composition;
 import dev.stepd.rule.Rule;
 import dev.stepd.tensor.DType;
-import dev.stepd.tensor.Part;
 import dev.stepd.tensor.Shape;
 import dev.stepd.tensor.TensorSpec;
 import java.lang.foreign.MemorySegment;
@@ -115,9 +114,11 @@ class EveryWrapperTest {
 
     private static Stepper loaded(Stepper stepper) {
         for (var part : stepper.parameters()) {
-            for (long i = 0; i < part.shape().elementCount(); i++) {
-                part.data().setAtIndex(ValueLayout.JAVA_FLOAT, i, 0.5f + 0.25f * (i % 5 - 2.5f));
+            var values = new float[(int) part.shape().elementCount()];
+            for (int i = 0; i < values.length; i++) {
+                values[i] = 0.5f + 0.25f * (i % 5 - 2.5f);
             }
+            Values.put(values, part.array());
         }
         stepper.parametersLoaded();
         return stepper;
@@ -127,13 +128,13 @@ class EveryWrapperTest {
     private static void descend(Stepper stepper, int until) {
         var present = new BitSet();
         present.set(0, TENSORS.size());
-        try (var body = ENGINE.memory().allocate(stepper.body().byteCount(), "a body")) {
+        try (var body = ENGINE.hostMemory().allocate(stepper.body().byteCount(), "a body")) {
             while (stepper.step() < until) {
                 var given = GivenInputs.fill(stepper, body.segment());
                 long at = 0;
                 for (var part : stepper.parameters()) {
-                    body.segment().asSlice(at, part.data().byteSize()).copyFrom(part.data());
-                    at += part.data().byteSize();
+                    part.array().read(0, body.segment().asSlice(at, part.array().byteSize()));
+                    at += part.array().byteSize();
                 }
                 assertThat(stepper.step(body.segment(), present, given)).isEqualTo(Stepper.Outcome.APPLIED);
             }
@@ -143,7 +144,7 @@ class EveryWrapperTest {
     private static void leavesTheAbsentAlone(Stepper stepper) {
         var present = new BitSet();
         present.set(1);
-        try (var body = ENGINE.memory().allocate(stepper.body().byteCount(), "a body")) {
+        try (var body = ENGINE.hostMemory().allocate(stepper.body().byteCount(), "a body")) {
             var given = GivenInputs.fill(stepper, body.segment());
             var before = bits(stepper);
             stepper.step(body.segment(), present, given);
@@ -154,20 +155,20 @@ class EveryWrapperTest {
     }
 
     private static double height(Stepper stepper) {
-        return stepper.parameters().stream().mapToDouble(part -> squares(part.data())).sum();
+        return stepper.parameters().stream().mapToDouble(part -> squares(Values.floats(part.array()))).sum();
     }
 
     private static double heightOfAverage(Stepper stepper, String name) {
         assertThat(stepper.averages()).contains(name);
-        try (var into = ENGINE.memory().allocate(stepper.body().byteCount(), "an average")) {
+        try (var into = ENGINE.hostMemory().allocate(stepper.body().byteCount(), "an average")) {
             stepper.average(name, into.segment());
-            return squares(into.segment().asSlice(0, stepper.layout().elementCount() * Float.BYTES));
+            return squares(into.segment().asSlice(0, stepper.layout().elementCount() * Float.BYTES).toArray(ValueLayout.JAVA_FLOAT));
         }
     }
 
-    private static double squares(MemorySegment values) {
+    private static double squares(float[] values) {
         double sum = 0;
-        for (float value : values.toArray(ValueLayout.JAVA_FLOAT)) {
+        for (float value : values) {
             sum += value * value;
         }
         return sum;
@@ -175,11 +176,11 @@ class EveryWrapperTest {
 
     private static Map<String, List<Byte>> bits(Stepper stepper) {
         var bits = new HashMap<String, List<Byte>>();
-        parts(stepper).forEach(part -> bits.put(part.key(), Training.bytes(part.data())));
+        parts(stepper).forEach(part -> bits.put(part.key(), Training.list(Values.bytes(part.array()))));
         return bits;
     }
 
-    private static List<Part> parts(Stepper stepper) {
+    private static List<StatePart> parts(Stepper stepper) {
         var parts = new ArrayList<>(stepper.parameters());
         parts.addAll(stepper.slots());
         return parts;
@@ -189,7 +190,7 @@ class EveryWrapperTest {
         var source = parts(from);
         var target = parts(to);
         for (int i = 0; i < source.size(); i++) {
-            target.get(i).data().copyFrom(source.get(i).data());
+            Values.copy(source.get(i).array(), target.get(i).array());
         }
         to.resumeAt(from.step(), from.tensorSteps());
     }

@@ -119,7 +119,7 @@ class ExtraInputsTest {
             poison(training, "b#hess_grad", Float.NaN);
             assertThat(step(training, training.given())).isEqualTo(Stepper.Outcome.APPLIED);
             var slots = training.stepper().slots().stream().filter(part -> part.key().equals("b#hessian"));
-            assertThat(slots.findFirst().orElseThrow().data().get(ValueLayout.JAVA_FLOAT, 0)).isNaN();
+            assertThat(Values.floats(slots.findFirst().orElseThrow().array())[0]).isNaN();
         }
     }
 

@@ -37,7 +37,7 @@ class RandomStartTest {
         var blueprint = new Engine.Blueprint(tensors, composition, groups, schedule, Engine.NonFinite.REJECT);
         try (var stepper = ENGINE.create(blueprint)) {
             var drawn = new LinkedHashMap<String, float[]>();
-            stepper.slots().forEach(part -> drawn.put(part.key(), part.data().toArray(ValueLayout.JAVA_FLOAT)));
+            stepper.slots().forEach(part -> drawn.put(part.key(), Values.floats(part.array())));
             return drawn;
         }
     }

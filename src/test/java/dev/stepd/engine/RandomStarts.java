@@ -3,7 +3,6 @@ package dev.stepd.engine;
 import dev.stepd.rule.Catalogue;
 import dev.stepd.rule.Spec;
 import dev.stepd.tensor.DType;
-import dev.stepd.tensor.Part;
 import java.util.List;
 
 /// Slots that start at random: what they draw depends on a tensor's place in the session, so tests that compare sessions of
@@ -11,7 +10,7 @@ import java.util.List;
 public final class RandomStarts {
     private RandomStarts() {}
 
-    public static List<Part> of(Stepper stepper, Engine.Blueprint blueprint) {
+    public static List<StatePart> of(Stepper stepper, Engine.Blueprint blueprint) {
         var spec = Catalogue.find((String) blueprint.composition().optimizer().get("name")).spec();
         var names = spec.slots().stream().filter(Spec.SlotSpec::random).map(Spec.SlotSpec::name).toList();
         return stepper.slots().stream()

@@ -90,7 +90,7 @@ class StepperTest {
         try (var training = training(Engine.NonFinite.PROPAGATE)) {
             poison(training, "c", Float.NaN);
             assertThat(stepAll(training)).isEqualTo(Stepper.Outcome.APPLIED);
-            var c = training.stepper().parameters().getLast().data().toArray(ValueLayout.JAVA_FLOAT);
+            var c = Values.floats(training.stepper().parameters().getLast().array());
             assertThat(c[2]).isNaN();
             assertThat(c[0]).isFinite();
             assertThat(training.stepper().lastGradNorm()).isNaN();

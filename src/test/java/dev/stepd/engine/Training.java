@@ -1,7 +1,7 @@
 package dev.stepd.engine;
 
 import dev.stepd.device.Device;
-import dev.stepd.device.Region;
+import dev.stepd.device.HostRegion;
 import dev.stepd.device.cpu.CpuDevice;
 import dev.stepd.rule.Catalogue;
 import dev.stepd.rule.Clip;
@@ -10,7 +10,6 @@ import dev.stepd.rule.Hyperparameter;
 import dev.stepd.rule.Rule;
 import dev.stepd.rule.Settings;
 import dev.stepd.tensor.DType;
-import dev.stepd.tensor.Part;
 import dev.stepd.tensor.Shape;
 import dev.stepd.tensor.TensorSpec;
 import java.lang.foreign.MemorySegment;
@@ -38,22 +37,23 @@ final class Training implements AutoCloseable {
     private final List<Tensor> tensors;
     private final Device device;
     private final Stepper stepper;
-    private final Region body;
+    private final HostRegion body;
     private final BitSet given = new BitSet();
 
     Training(Device device, List<Tensor> tensors, Engine.Blueprint blueprint) {
         this.device = device;
         this.tensors = List.copyOf(tensors);
         this.stepper = new Engine(device).create(blueprint);
-        this.body = device.memory().allocate(stepper.body().byteCount(), "a body");
+        this.body = device.host().allocate(stepper.body().byteCount(), "a body");
         this.given.set(0, stepper.body().inputs().size());
         for (var part : stepper.parameters()) {
-            fill(part.data(), tensor(part.key()), 0);
+            Values.put(values((int) part.shape().elementCount(), tensor(part.key()), 0), part.array());
         }
         stepper.parametersLoaded();
         for (var part : RandomStarts.of(stepper, blueprint)) {
             if (part.dtype() == DType.F32) { // codes stay as they were drawn
-                fill(part.data(), tensor(part.key().substring(0, part.key().indexOf('#'))), -2);
+                var tensor = tensor(part.key().substring(0, part.key().indexOf('#')));
+                Values.put(values((int) part.shape().elementCount(), tensor, -2), part.array());
             }
         }
     }
@@ -192,20 +192,25 @@ final class Training implements AutoCloseable {
     }
 
     private static void fill(MemorySegment values, Tensor tensor, long t) {
-        for (long i = 0; i < values.byteSize() / Float.BYTES; i++) {
+        values.copyFrom(MemorySegment.ofArray(values((int) (values.byteSize() / Float.BYTES), tensor, t)));
+    }
+
+    private static float[] values(int count, Tensor tensor, long t) {
+        var values = new float[count];
+        for (int i = 0; i < count; i++) {
             var random = new SplittableRandom(tensor.seed * 31 + (tensor.first + i) * 1_000_003 + t * 7_919);
-            float value = (float) ((random.nextDouble() - 0.5) * Math.pow(10, random.nextInt(4) - 2));
-            values.setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
+            values[i] = (float) ((random.nextDouble() - 0.5) * Math.pow(10, random.nextInt(4) - 2));
         }
+        return values;
     }
 
     /// The bits of every parameter, slot and delta.
     Map<String, List<Byte>> bits() {
         var bits = new LinkedHashMap<String, List<Byte>>();
         for (var part : Stream.concat(stepper.parameters().stream(), stepper.slots().stream()).toList()) {
-            bits.put(part.key(), bytes(part.data()));
+            bits.put(part.key(), list(Values.bytes(part.array())));
         }
-        stepper.layout().places().forEach(p -> bits.put("delta of " + p.tensor().name(), bytes(at(p))));
+        stepper.layout().places().forEach(p -> bits.put("delta of " + p.tensor().name(), list(at(p).toArray(ValueLayout.JAVA_BYTE))));
         return bits;
     }
 
@@ -220,16 +225,12 @@ final class Training implements AutoCloseable {
         return bits;
     }
 
-    static float[] floats(MemorySegment segment) {
-        return segment.toArray(ValueLayout.JAVA_FLOAT);
-    }
-
-    static List<Byte> bytes(MemorySegment segment) {
-        var bytes = new ArrayList<Byte>();
-        for (byte b : segment.toArray(ValueLayout.JAVA_BYTE)) {
-            bytes.add(b);
+    static List<Byte> list(byte[] bytes) {
+        var list = new ArrayList<Byte>();
+        for (byte b : bytes) {
+            list.add(b);
         }
-        return bytes;
+        return list;
     }
 
     /// Copies what another session of the same description has, and goes on from there.
@@ -239,9 +240,9 @@ final class Training implements AutoCloseable {
         stepper.resumeAt(other.stepper.step(), other.stepper.tensorSteps());
     }
 
-    private static void copy(List<Part> from, List<Part> to) {
+    private static void copy(List<StatePart> from, List<StatePart> to) {
         for (int i = 0; i < from.size(); i++) {
-            to.get(i).data().copyFrom(from.get(i).data());
+            Values.copy(from.get(i).array(), to.get(i).array());
         }
     }
 

@@ -3,6 +3,7 @@ package dev.stepd.golden;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.stepd.engine.Stepper;
+import dev.stepd.engine.Values;
 import dev.stepd.rule.Catalogue;
 import dev.stepd.rule.Preset;
 import dev.stepd.rule.Rule;
@@ -225,13 +226,13 @@ public record GoldenFile(String optimizer, String config, JsonNode header, ByteB
     /// Puts parameters, and slots that start at random, where a stepper keeps them.
     void start(Stepper stepper) {
         for (var part : stepper.parameters()) {
-            part.data().copyFrom(MemorySegment.ofArray(get("param/" + part.key() + "/0")));
+            Values.put(get("param/" + part.key() + "/0"), part.array());
         }
         stepper.parametersLoaded();
         var starts = starts();
         for (var part : stepper.slots()) {
             if (starts.containsKey(part.key())) {
-                part.data().copyFrom(MemorySegment.ofArray(starts.get(part.key())));
+                Values.put(starts.get(part.key()), part.array());
             }
         }
     }

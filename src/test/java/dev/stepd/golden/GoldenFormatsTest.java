@@ -2,11 +2,14 @@ package dev.stepd.golden;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.stepd.device.Device;
+import dev.stepd.device.DistantDevice;
 import dev.stepd.device.cpu.CpuDevice;
 import dev.stepd.engine.Engine;
+import dev.stepd.engine.StatePart;
 import dev.stepd.engine.Stepper;
+import dev.stepd.engine.Values;
 import dev.stepd.tensor.DType;
-import dev.stepd.tensor.Part;
 import dev.stepd.tensor.Shape;
 import dev.stepd.tensor.TensorSpec;
 import java.lang.foreign.MemorySegment;
@@ -35,17 +38,27 @@ class GoldenFormatsTest {
     @ParameterizedTest
     @MethodSource("files")
     void replaysWithCodes(GoldenFile file) {
+        replays(file, new CpuDevice(1 << 28, 2));
+    }
+
+    @ParameterizedTest
+    @MethodSource("files")
+    void replaysOnADeviceOfItsOwnMemory(GoldenFile file) {
+        replays(file, DistantDevice.alone(1 << 28));
+    }
+
+    private static void replays(GoldenFile file, Device device) {
         var tensors = new ArrayList<TensorSpec>();
         file.tensors().forEach((name, extents) -> tensors.add(new TensorSpec(name, new Shape(extents), DType.F32)));
         var blueprint = new Engine.Blueprint(
                 tensors, file.description(), List.of(), null, null, Engine.NonFinite.REJECT);
-        try (var engine = new Engine(new CpuDevice(1 << 28, 2)); var stepper = engine.create(blueprint)) {
+        try (var engine = new Engine(device); var stepper = engine.create(blueprint)) {
             for (var part : stepper.parameters()) {
-                part.data().copyFrom(MemorySegment.ofArray(file.get("param/" + part.key() + "/0")));
+                Values.put(file.get("param/" + part.key() + "/0"), part.array());
             }
             stepper.parametersLoaded();
             var differing = new HashMap<String, BitSet>();
-            try (var body = engine.memory().allocate(stepper.body().byteCount(), "a body")) {
+            try (var body = engine.hostMemory().allocate(stepper.body().byteCount(), "a body")) {
                 var present = new BitSet();
                 present.set(0, tensors.size());
                 for (int t = 1; t <= file.steps(); t++) {
@@ -60,7 +73,7 @@ class GoldenFormatsTest {
     private static void checkParameters(GoldenFile file, Stepper stepper, int t, Map<String, BitSet> differing) {
         for (var part : stepper.parameters()) {
             var golden = file.get("param/" + part.key() + "/" + t);
-            var mine = part.data().toArray(ValueLayout.JAVA_FLOAT);
+            var mine = Values.floats(part.array());
             var apart = differing.getOrDefault(part.key(), new BitSet());
             for (int i = 0; i < mine.length; i++) {
                 boolean same = apart.get(i) || isReferenceRounded(file, mine[i], golden[i]);
@@ -90,22 +103,22 @@ class GoldenFormatsTest {
             compared++;
             if (part.dtype() == DType.U8) {
                 var all = file.codes(key).orElseThrow();
-                int from = place.index * (int) part.data().byteSize();
-                var golden = Arrays.copyOfRange(all, from, from + (int) part.data().byteSize());
+                int from = place.index * (int) part.array().byteSize();
+                var golden = Arrays.copyOfRange(all, from, from + (int) part.array().byteSize());
                 checkCodes(file, key, part, golden, differing.computeIfAbsent(tensor, _ -> new BitSet()));
             } else {
                 var all = file.get(key);
-                int count = (int) (part.data().byteSize() / Float.BYTES);
+                int count = (int) (part.array().byteSize() / Float.BYTES);
                 int from = place.index * count;
                 var golden = Arrays.copyOfRange(all, from, from + count);
-                checkClose(file, key, part.data().toArray(ValueLayout.JAVA_FLOAT), golden);
+                checkClose(file, key, Values.floats(part.array()), golden);
             }
         }
         assertThat(compared > 0).as("%s: something is recorded after step %d", file, t).isEqualTo(!file.states(t).isEmpty());
     }
 
-    private static void checkCodes(GoldenFile file, String key, Part part, byte[] golden, BitSet differing) {
-        var mine = part.data().toArray(ValueLayout.JAVA_BYTE);
+    private static void checkCodes(GoldenFile file, String key, StatePart part, byte[] golden, BitSet differing) {
+        var mine = Values.bytes(part.array());
         assertThat(mine).as("%s: %s", file, key).hasSameSizeAs(golden);
         int others = 0;
         int elements = (int) part.shape().elementCount();

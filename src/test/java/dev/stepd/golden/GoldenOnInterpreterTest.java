@@ -4,11 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.stepd.device.cpu.CpuDevice;
 import dev.stepd.engine.Engine;
+import dev.stepd.engine.StatePart;
 import dev.stepd.engine.Stepper;
+import dev.stepd.engine.Values;
 import dev.stepd.expr.Type;
 import dev.stepd.expr.rewrite.Rewrites;
 import dev.stepd.tensor.DType;
-import dev.stepd.tensor.Part;
 import dev.stepd.tensor.Shape;
 import dev.stepd.tensor.TensorSpec;
 import java.lang.foreign.ValueLayout;
@@ -57,7 +58,7 @@ class GoldenOnInterpreterTest {
         var optimizer = new InterpretedSession(file, Type.F32, Rewrites::expand);
         try (var engine = new Engine(new CpuDevice(1 << 28, 2)); var stepper = engine.create(blueprint(file))) {
             file.start(stepper);
-            try (var body = engine.memory().allocate(stepper.body().byteCount(), "a body")) {
+            try (var body = engine.hostMemory().allocate(stepper.body().byteCount(), "a body")) {
                 var present = new BitSet();
                 present.set(0, file.tensors().size());
                 for (int t = 1; t <= file.steps(); t++) {
@@ -88,11 +89,11 @@ class GoldenOnInterpreterTest {
         }
     }
 
-    private static double[] values(Part part) {
+    private static double[] values(StatePart part) {
         if (part.dtype() == DType.F64) {
-            return part.data().toArray(ValueLayout.JAVA_DOUBLE);
+            return Values.doubles(part.array());
         }
-        var floats = part.data().toArray(ValueLayout.JAVA_FLOAT);
+        var floats = Values.floats(part.array());
         return IntStream.range(0, floats.length).mapToDouble(i -> floats[i]).toArray();
     }
 }

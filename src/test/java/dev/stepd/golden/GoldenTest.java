@@ -2,9 +2,13 @@ package dev.stepd.golden;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.stepd.device.Array;
+import dev.stepd.device.Device;
+import dev.stepd.device.DistantDevice;
 import dev.stepd.device.cpu.CpuDevice;
 import dev.stepd.engine.Engine;
 import dev.stepd.engine.Stepper;
+import dev.stepd.engine.Values;
 import dev.stepd.tensor.DType;
 import dev.stepd.tensor.Shape;
 import dev.stepd.tensor.TensorSpec;
@@ -27,9 +31,24 @@ class GoldenTest {
     @ParameterizedTest
     @MethodSource("files")
     void replaysOnTheEngine(GoldenFile file) {
-        try (var engine = new Engine(new CpuDevice(1 << 28, 2)); var stepper = engine.create(blueprint(file))) {
+        replays(file, new CpuDevice(1 << 28, 2));
+    }
+
+    static Stream<GoldenFile> firstOfEach() {
+        return GoldenFile.firstOfEach();
+    }
+
+    /// Nothing reaches around the seam: the host cannot address this device's memory.
+    @ParameterizedTest
+    @MethodSource("firstOfEach")
+    void replaysOnADeviceOfItsOwnMemory(GoldenFile file) {
+        replays(file, DistantDevice.alone(1 << 28));
+    }
+
+    private static void replays(GoldenFile file, Device device) {
+        try (var engine = new Engine(device); var stepper = engine.create(blueprint(file))) {
             file.start(stepper);
-            try (var body = engine.memory().allocate(stepper.body().byteCount(), "a body")) {
+            try (var body = engine.hostMemory().allocate(stepper.body().byteCount(), "a body")) {
                 var present = new BitSet();
                 present.set(0, file.tensors().size());
                 for (int t = 1; t <= file.steps(); t++) {
@@ -51,7 +70,7 @@ class GoldenTest {
 
     private static void check(GoldenFile file, Stepper stepper, int t, MemorySegment body) {
         for (var part : stepper.parameters()) {
-            Closeness.checkParameter(file, part.key(), t, part.data().toArray(ValueLayout.JAVA_FLOAT));
+            Closeness.checkParameter(file, part.key(), t, Values.floats(part.array()));
         }
         new Kept(stepper, body).check(file, t);
     }
@@ -63,7 +82,7 @@ class GoldenTest {
             return stepper.slots().stream()
                     .filter(part -> part.key().equals(tensor + "#" + name))
                     .findFirst()
-                    .map(part -> values(part.dtype(), part.data()));
+                    .map(part -> values(part.dtype(), part.array()));
         }
 
         @Override
@@ -98,11 +117,11 @@ class GoldenTest {
         }
     }
 
-    private static float[] values(DType dtype, MemorySegment data) {
+    private static float[] values(DType dtype, Array data) {
         if (dtype == DType.F32) {
-            return data.toArray(ValueLayout.JAVA_FLOAT);
+            return Values.floats(data);
         }
-        var doubles = data.toArray(ValueLayout.JAVA_DOUBLE);
+        var doubles = Values.doubles(data);
         var values = new float[doubles.length];
         for (int i = 0; i < values.length; i++) {
             values[i] = (float) doubles[i];

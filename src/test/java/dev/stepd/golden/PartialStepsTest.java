@@ -7,6 +7,7 @@ import dev.stepd.engine.Engine;
 import dev.stepd.engine.GivenInputs;
 import dev.stepd.engine.RandomStarts;
 import dev.stepd.engine.Stepper;
+import dev.stepd.engine.Values;
 import dev.stepd.rule.Catalogue;
 import dev.stepd.tensor.DType;
 import dev.stepd.tensor.Shape;
@@ -60,13 +61,13 @@ class PartialStepsTest {
         var blueprint = new Engine.Blueprint(
                 tensors, Map.of("name", optimizer), List.of(), null, null, Engine.NonFinite.REJECT);
         try (var engine = new Engine(new CpuDevice(1 << 24, 1)); var stepper = engine.create(blueprint);
-                var body = engine.memory().allocate(stepper.body().byteCount(), "a body")) {
+                var body = engine.hostMemory().allocate(stepper.body().byteCount(), "a body")) {
             for (var part : stepper.parameters()) {
-                part.data().copyFrom(MemorySegment.ofArray(values(part.key(), 0)));
+                Values.put(values(part.key(), 0), part.array());
             }
             stepper.parametersLoaded();
             for (var part : RandomStarts.of(stepper, blueprint)) {
-                part.data().copyFrom(MemorySegment.ofArray(values(part.key(), 0)));
+                Values.put(values(part.key(), 0), part.array());
             }
             var taken = new HashMap<String, Integer>();
             for (var step : steps) {
@@ -81,7 +82,7 @@ class PartialStepsTest {
                 assertThat(stepper.step(body.segment(), present, GivenInputs.fill(stepper, body.segment()))).isEqualTo(Stepper.Outcome.APPLIED);
             }
             var reached = new HashMap<String, float[]>();
-            stepper.parameters().forEach(part -> reached.put(part.key(), part.data().toArray(ValueLayout.JAVA_FLOAT)));
+            stepper.parameters().forEach(part -> reached.put(part.key(), Values.floats(part.array())));
             return reached;
         }
     }

@@ -6,6 +6,7 @@ import dev.stepd.device.cpu.CpuDevice;
 import dev.stepd.engine.Engine;
 import dev.stepd.engine.GivenInputs;
 import dev.stepd.engine.Stepper;
+import dev.stepd.engine.Values;
 import dev.stepd.error.ServiceException;
 import dev.stepd.tensor.DType;
 import dev.stepd.tensor.Shape;
@@ -90,9 +91,11 @@ class EveryOptionTest {
     @MethodSource("optimizers")
     void takesSteps(Map<String, Object> optimizer) {
         try (var stepper = ENGINE.create(blueprint(optimizer));
-                var body = ENGINE.memory().allocate(stepper.body().byteCount(), "a body")) {
+                var body = ENGINE.hostMemory().allocate(stepper.body().byteCount(), "a body")) {
             for (var part : stepper.parameters()) {
-                part.data().setAtIndex(ValueLayout.JAVA_FLOAT, 0, 0.5f);
+                var values = new float[(int) part.shape().elementCount()];
+                values[0] = 0.5f;
+                Values.put(values, part.array());
             }
             stepper.parametersLoaded();
             for (int t = 1; t <= 4; t++) {
@@ -103,7 +106,7 @@ class EveryOptionTest {
                 present.set(0, t == 1 ? 1 : TENSORS.size());
                 assertThat(stepper.step(body.segment(), present, GivenInputs.fill(stepper, body.segment()))).isEqualTo(Stepper.Outcome.APPLIED);
                 for (var part : stepper.parameters()) {
-                    for (float value : part.data().toArray(ValueLayout.JAVA_FLOAT)) {
+                    for (float value : Values.floats(part.array())) {
                         assertThat(value).isFinite();
                     }
                 }

@@ -28,7 +28,7 @@ class ScheduledBoundsTest {
     void finalRateFollowsTheSchedule() {
         try (var engine = new Engine(new CpuDevice(1 << 20, 1));
                 var stepper = engine.create(CLOSED);
-                var body = engine.memory().allocate(Float.BYTES, "a body")) {
+                var body = engine.hostMemory().allocate(Float.BYTES, "a body")) {
             double mean = 0;
             var present = new BitSet();
             present.set(0);

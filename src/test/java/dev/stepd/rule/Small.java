@@ -2,7 +2,9 @@ package dev.stepd.rule;
 
 import dev.stepd.device.cpu.CpuDevice;
 import dev.stepd.engine.Engine;
+import dev.stepd.engine.StatePart;
 import dev.stepd.engine.Stepper;
+import dev.stepd.engine.Values;
 import dev.stepd.tensor.DType;
 import dev.stepd.tensor.Shape;
 import dev.stepd.tensor.TensorSpec;
@@ -23,14 +25,14 @@ final class Small implements AutoCloseable {
         var tensors = new ArrayList<TensorSpec>();
         shapes.forEach((name, shape) -> tensors.add(new TensorSpec(name, shape, DType.F32)));
         stepper = engine.create(new Engine.Blueprint(tensors, optimizer, List.of(), null, null, Engine.NonFinite.REJECT));
-        stepper.parameters().forEach(part -> part.data().copyFrom(MemorySegment.ofArray(parameters.get(part.key()))));
+        stepper.parameters().forEach(part -> Values.put(parameters.get(part.key()), part.array()));
         stepper.parametersLoaded();
     }
 
     /// Takes a step and returns the deltas.
     Map<String, float[]> step(Map<String, float[]> gradients) {
         var deltas = new LinkedHashMap<String, float[]>();
-        try (var body = engine.memory().allocate(stepper.body().byteCount(), "a body")) {
+        try (var body = engine.hostMemory().allocate(stepper.body().byteCount(), "a body")) {
             var present = new BitSet();
             for (var place : stepper.layout().places()) {
                 var gradient = gradients.get(place.tensor().name());
@@ -54,8 +56,8 @@ final class Small implements AutoCloseable {
         return part(stepper.slots(), key);
     }
 
-    private static float[] part(List<dev.stepd.tensor.Part> parts, String key) {
-        return parts.stream().filter(p -> p.key().equals(key)).findFirst().orElseThrow().data().toArray(ValueLayout.JAVA_FLOAT);
+    private static float[] part(List<StatePart> parts, String key) {
+        return Values.floats(parts.stream().filter(p -> p.key().equals(key)).findFirst().orElseThrow().array());
     }
 
     @Override

@@ -268,9 +268,9 @@ class RestartTest {
         var session = create("snapshot");
         steps(session, 1, 6);
         Server.get(session.snapshot());
-        long free = server.engine.memory().freeBytes();
+        long free = server.engine.hostMemory().freeBytes();
         server.sessions.delete(session.id());
-        assertThat(server.engine.memory().freeBytes()).isGreaterThan(free);
+        assertThat(server.engine.hostMemory().freeBytes()).isGreaterThan(free);
         assertThat(server.store.sessions()).isEmpty();
         assertThat(server.store.snapshots(session.id())).isEmpty();
         assertThatThrownBy(() -> server.sessions.delete(session.id())).hasMessageContaining("no session");

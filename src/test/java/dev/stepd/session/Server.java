@@ -45,7 +45,12 @@ final class Server implements AutoCloseable {
     }
 
     Server(SnapshotStore store, Sessions.Limits limits, long memoryBytes) {
-        engine = new Engine(new CpuDevice(memoryBytes, 2));
+        this(store, limits, new Engine(new CpuDevice(memoryBytes, 2)));
+    }
+
+    /// @param engine the server's own from now on
+    Server(SnapshotStore store, Sessions.Limits limits, Engine engine) {
+        this.engine = engine;
         this.store = store;
         sessions = new Sessions(engine, store, limits);
         sessions.recover();

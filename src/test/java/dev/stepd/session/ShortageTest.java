@@ -151,7 +151,7 @@ class ShortageTest {
     @Test
     void givesEveryByteBack() {
         server = new Server(store, Server.LIMITS, 1 << 26);
-        long free = server.engine.memory().freeBytes();
+        long free = server.engine.hostMemory().freeBytes();
         var session = server.create(SGD.formatted("none", 1000));
         var body = ones(1000);
         Server.upload(session, body);
@@ -168,7 +168,7 @@ class ShortageTest {
         assertThat(Server.read(late.message()).get("w")).containsOnly(-1f);
         late.close();
         receiving.close();
-        assertThat(server.engine.memory().freeBytes()).isEqualTo(free);
+        assertThat(server.engine.hostMemory().freeBytes()).isEqualTo(free);
         assertThatThrownBy(() -> session.receiveStep(new StepOrder(OptionalLong.empty(), false, StepOrder.Return.DELTA, -1)))
                 .isInstanceOf(ServiceException.class);
     }

@@ -5,8 +5,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.stepd.error.ErrorCode;
 import dev.stepd.error.ServiceException;
+import dev.stepd.device.HostArray;
+import dev.stepd.engine.StatePart;
+import dev.stepd.engine.Values;
 import dev.stepd.tensor.DType;
-import dev.stepd.tensor.Part;
 import dev.stepd.tensor.Shape;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -99,12 +101,12 @@ class SmallPartsTest {
             var bm = part(arena, "b#m", 4);
             var av = part(arena, "a#v", 5);
             var one = StateDigest.canonical(List.of("a", "b"), List.of(b, a), List.of(bm, am, av));
-            assertThat(one).extracting(Part::key).containsExactly("a", "a#m", "a#v", "b", "b#m");
+            assertThat(one).extracting(StatePart::key).containsExactly("a", "a#m", "a#v", "b", "b#m");
             var digest = StateDigest.of(7, List.of(7L, 7L), one);
             assertThat(digest).matches("sha256:[0-9a-f]{64}");
             assertThat(StateDigest.of(8, List.of(7L, 7L), one)).isNotEqualTo(digest);
             assertThat(StateDigest.of(7, List.of(7L, 6L), one)).isNotEqualTo(digest);
-            av.data().set(ValueLayout.JAVA_BYTE, 0, (byte) 1);
+            Values.put(new float[] {6}, av.array());
             assertThat(StateDigest.of(7, List.of(7L, 7L), one)).isNotEqualTo(digest);
         }
     }
@@ -114,9 +116,9 @@ class SmallPartsTest {
         assertThat(Identifier.next()).matches("[0-9a-f]{12}-[0-9a-f]{12}").isNotEqualTo(Identifier.next());
     }
 
-    private static Part part(Arena arena, String key, float value) {
+    private static StatePart part(Arena arena, String key, float value) {
         var data = arena.allocate(4, 4);
         data.set(ValueLayout.JAVA_FLOAT, 0, value);
-        return new Part(key, DType.F32, Shape.of(1), data);
+        return new StatePart(key, DType.F32, Shape.of(1), new HostArray(data));
     }
 }

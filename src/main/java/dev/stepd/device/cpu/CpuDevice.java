@@ -2,14 +2,15 @@ package dev.stepd.device.cpu;
 
 import dev.stepd.codegen.cpu.Kernel;
 import dev.stepd.codegen.cpu.KernelCompiler;
+import dev.stepd.device.Array;
+import dev.stepd.device.Body;
 import dev.stepd.device.BoundPlan;
 import dev.stepd.device.Device;
 import dev.stepd.device.Domain;
-import dev.stepd.device.Memory;
+import dev.stepd.device.HostMemory;
 import dev.stepd.expr.Buffer;
 import dev.stepd.expr.stage.Plan;
 import dev.stepd.expr.stage.Stage;
-import java.lang.foreign.MemorySegment;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
@@ -42,13 +43,23 @@ public final class CpuDevice implements Device {
     }
 
     @Override
-    public Memory memory() {
+    public HostMemory memory() {
+        return memory;
+    }
+
+    /// The same budget as [#memory].
+    @Override
+    public HostMemory host() {
         return memory;
     }
 
     @Override
-    public BoundPlan bind(
-            Plan plan, Domain domain, Map<Buffer, MemorySegment> arrays, Map<Buffer, Long> inBody) {
+    public Body body(long bytes, String purpose) {
+        return new CpuBody();
+    }
+
+    @Override
+    public BoundPlan bind(Plan plan, Domain domain, Map<Buffer, Array> arrays, Map<Buffer, Long> inBody) {
         return new CpuPlan(plan, this::kernel, domain, arrays, inBody, crew, memory);
     }
 

@@ -1,7 +1,8 @@
 package dev.stepd.device.cpu;
 
-import dev.stepd.device.Memory;
-import dev.stepd.device.Region;
+import dev.stepd.device.HostArray;
+import dev.stepd.device.HostMemory;
+import dev.stepd.device.HostRegion;
 import dev.stepd.error.ErrorCode;
 import dev.stepd.error.ServiceException;
 import java.lang.foreign.MemorySegment;
@@ -10,7 +11,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 
 /// Main memory under a budget.
-final class CpuMemory implements Memory {
+final class CpuMemory implements HostMemory {
     private final long capacityBytes;
     private final AtomicLong usedBytes = new AtomicLong();
 
@@ -19,7 +20,7 @@ final class CpuMemory implements Memory {
     }
 
     @Override
-    public Region allocate(long bytes, String purpose) {
+    public HostRegion allocate(long bytes, String purpose) {
         long reserved = bytes + Pages.SLACK_BYTES;
         long used = usedBytes.get();
         while (reserved > capacityBytes - used || !usedBytes.compareAndSet(used, used + reserved)) {
@@ -52,21 +53,26 @@ final class CpuMemory implements Memory {
         return capacityBytes - usedBytes.get();
     }
 
-    private final class Stretch implements Region {
+    private final class Stretch implements HostRegion {
         private final Pages pages;
-        private final MemorySegment segment;
+        private final HostArray array;
         private final long reserved;
         private final AtomicBoolean open = new AtomicBoolean(true);
 
         Stretch(Pages pages, long bytes, long reserved) {
             this.pages = pages;
-            this.segment = pages.segment().asSlice(0, bytes + Pages.SLACK_BYTES);
+            this.array = new HostArray(pages.segment().asSlice(0, bytes + Pages.SLACK_BYTES));
             this.reserved = reserved;
         }
 
         @Override
         public MemorySegment segment() {
-            return segment;
+            return array.segment();
+        }
+
+        @Override
+        public HostArray array() {
+            return array;
         }
 
         @Override

@@ -1,10 +1,13 @@
 package dev.stepd.device.cpu;
 
 import dev.stepd.codegen.cpu.Kernel;
+import dev.stepd.device.Array;
+import dev.stepd.device.Body;
 import dev.stepd.device.BoundPlan;
 import dev.stepd.device.Domain;
-import dev.stepd.device.Memory;
-import dev.stepd.device.Region;
+import dev.stepd.device.HostArray;
+import dev.stepd.device.HostMemory;
+import dev.stepd.device.HostRegion;
 import dev.stepd.device.Spans;
 import dev.stepd.expr.Buffer;
 import dev.stepd.expr.Expr;
@@ -28,30 +31,31 @@ final class CpuPlan implements BoundPlan {
     private final Function<Stage, Kernel> kernels;
     private final Domain domain;
     private final Crew crew;
-    private final Memory memory;
+    private final HostMemory memory;
     private final Map<Buffer, MemorySegment> arrays;
-    private final List<Region> owned = new ArrayList<>();
+    private final List<HostRegion> owned = new ArrayList<>();
     private final List<BoundPhase> phases = new ArrayList<>();
     private final List<ReduceOp> identities;
     private final List<Buffer> folded;
     private final Map<Buffer, Long> inBody;
     private long bodyBytes;
     private @Nullable Spans spans;
-    private @Nullable Region scratch;
+    private @Nullable HostRegion scratch;
 
     CpuPlan(
             Plan plan,
             Function<Stage, Kernel> kernels,
             Domain domain,
-            Map<Buffer, MemorySegment> given,
+            Map<Buffer, Array> given,
             Map<Buffer, Long> inBody,
             Crew crew,
-            Memory memory) {
+            HostMemory memory) {
         this.kernels = kernels;
         this.domain = domain;
         this.crew = crew;
         this.memory = memory;
-        this.arrays = new HashMap<>(given);
+        this.arrays = new HashMap<>();
+        given.forEach((buffer, array) -> arrays.put(buffer, ((HostArray) array).segment()));
         this.inBody = inBody;
         try {
             for (var phase : plan.phases()) {
@@ -130,7 +134,8 @@ final class CpuPlan implements BoundPlan {
     }
 
     @Override
-    public void run(Spans now, MemorySegment body) {
+    public void run(Spans now, Body brought) {
+        var body = ((CpuBody) brought).held();
         if (body.byteSize() < bodyBytes || !body.isNative()) {
             throw new IllegalStateException("the body needs " + bodyBytes + " bytes outside the heap: " + body);
         }
@@ -194,7 +199,7 @@ final class CpuPlan implements BoundPlan {
 
     @Override
     public void close() {
-        owned.forEach(Region::close);
+        owned.forEach(HostRegion::close);
         if (scratch != null) {
             scratch.close();
         }

@@ -1,0 +1,88 @@
+package dev.stepd.engine;
+
+import dev.stepd.device.Device;
+import dev.stepd.device.HostMemory;
+import dev.stepd.error.ErrorCode;
+import dev.stepd.error.Nearest;
+import dev.stepd.error.ServiceException;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+
+/// The devices sessions may live on, and who gets which. Safe for concurrent use. Owns the devices.
+public final class Devices implements AutoCloseable {
+    /// Wherever there is room, on what is faster first.
+    public static final String AUTO = "auto";
+
+    private static final String CPU = "cpu";
+    private static final String CUDA = "cuda";
+
+    private final List<Device> all;
+    private final String withoutCuda;
+
+    /// @param all in the order they are told of and tried
+    /// @param withoutCuda why none of them is a CUDA device and what to do about it, for who asks for one
+    public Devices(List<Device> all, String withoutCuda) {
+        this.all = List.copyOf(all);
+        this.withoutCuda = withoutCuda;
+    }
+
+    /// The names of the devices there are.
+    public List<String> names() {
+        return all.stream().map(Device::name).toList();
+    }
+
+    /// The devices a session may be on, the one to try first at the front: what does not fit one may fit the next.
+    ///
+    /// @param asked `cpu`, `cuda:1`; `cuda` for any CUDA device; `auto` for the CUDA device with most room, then for the others
+    /// @throws ServiceException `DEVICE_UNAVAILABLE` for a device this server has not, `INVALID_VALUE` for what names none
+    List<Device> find(String asked) {
+        if (asked.equals(AUTO)) {
+            var best = new ArrayList<>(all);
+            best.sort(Comparator.comparing((Device device) -> !isCuda(device.name()))
+                    .thenComparing(device -> device.memory().freeBytes(), Comparator.reverseOrder()));
+            return best;
+        }
+        var found = all.stream().filter(device -> device.name().equals(asked) || kind(device.name()).equals(asked)).toList();
+        if (found.isEmpty()) {
+            throw isDevice(asked) ? absent(asked) : unknown(asked);
+        }
+        return found;
+    }
+
+    /// Main memory for what belongs to no device.
+    HostMemory host() {
+        return all.stream().filter(device -> device.name().equals(CPU)).findFirst().orElse(all.getFirst()).host();
+    }
+
+    private ServiceException absent(String asked) {
+        boolean reason = isCuda(asked) && names().stream().noneMatch(Devices::isCuda);
+        return new ServiceException(ErrorCode.DEVICE_UNAVAILABLE, "device is " + asked + ", this server has " + names()
+                + (reason ? ": " + withoutCuda : ""));
+    }
+
+    private ServiceException unknown(String asked) {
+        var known = new ArrayList<>(List.of(AUTO, CPU, CUDA));
+        names().stream().filter(name -> !known.contains(name)).forEach(known::add);
+        return new ServiceException(ErrorCode.INVALID_VALUE, "device is " + asked + ", expected auto, cpu, cuda or cuda:<number>"
+                + Nearest.hint(asked, known) + "; this server has " + names());
+    }
+
+    private static boolean isDevice(String name) {
+        return name.equals(CPU) || name.matches(CUDA + "(:[0-9]{1,3})?");
+    }
+
+    private static boolean isCuda(String name) {
+        return kind(name).equals(CUDA);
+    }
+
+    private static String kind(String name) {
+        int number = name.indexOf(':');
+        return number < 0 ? name : name.substring(0, number);
+    }
+
+    @Override
+    public void close() {
+        all.forEach(Device::close);
+    }
+}

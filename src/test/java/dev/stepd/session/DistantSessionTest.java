@@ -1,0 +1,196 @@
+package dev.stepd.session;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.stepd.device.DistantDevice;
+import dev.stepd.device.cpu.CpuDevice;
+import dev.stepd.engine.Devices;
+import dev.stepd.engine.Engine;
+import dev.stepd.error.ErrorCode;
+import dev.stepd.store.jdbc.JdbcSnapshotStore;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.OptionalLong;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/// A session on a device whose memory the host cannot address gives, byte for byte, what one on the processor does: steps, downloads,
+/// digests, snapshots; and moves between them through its snapshots.
+class DistantSessionTest {
+    private static final int ELEMENTS = 300;
+    private static final String ADAM = """
+            {"optimizer": {"name": "adamw", "lr": 0.1}, "durability": "snapshot", "device": "%s",
+             "tensors": [{"name": "w", "shape": [300]}, {"name": "b", "shape": [3]}]}""";
+    private static final String CODED = """
+            {"optimizer": {"name": "adamw", "lr": 0.1}, "state": {"format": "int8", "min_size": 64, "slots": {"slow": "f32", "average": "bf16"}},
+             "average": {"name": "ema", "decay": 0.9}, "clip": {"global_norm": 1}, "durability": "snapshot", "device": "%s",
+             "wrap": [{"name": "lookahead", "k": 2}],
+             "tensors": [{"name": "w", "shape": [300], "dtype": "F32"}, {"name": "b", "shape": [3]}]}""";
+    private static final String INPUTS = """
+            {"optimizer": {"name": "sophia_g", "lr": 0.1}, "durability": "snapshot", "device": "%s",
+             "tensors": [{"name": "w", "shape": [300]}, {"name": "b", "shape": [3]}]}""";
+
+    @TempDir
+    Path folder;
+
+    private Server server;
+
+    @BeforeEach
+    void start() {
+        server = withDistant();
+    }
+
+    @AfterEach
+    void stop() {
+        server.close();
+    }
+
+    private Server withDistant() {
+        var cpu = new CpuDevice(1 << 28, 2);
+        var distant = new DistantDevice("cuda:0", 1 << 26, cpu.host());
+        return server(new Devices(List.of(distant, cpu), "there is one"));
+    }
+
+    private Server withoutDistant() {
+        return server(new Devices(List.of(new CpuDevice(1 << 28, 2)), "no NVIDIA driver: install it"));
+    }
+
+    private Server server(Devices devices) {
+        return new Server(JdbcSnapshotStore.h2(folder), Server.LIMITS, new Engine(devices));
+    }
+
+    private static byte[] body(int step) {
+        var w = new float[ELEMENTS];
+        for (int i = 0; i < w.length; i++) {
+            w[i] = (i % 17 - 8) * 0.01f * step;
+        }
+        return Server.body("w", w, "b", new float[] {step, -0.5f, 0.25f});
+    }
+
+    private Session create(String description, String device) {
+        var session = server.create(description.formatted(device));
+        Server.upload(session, body(3));
+        return session;
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {ADAM, CODED, INPUTS})
+    void givesWhatTheProcessorGives(String description) {
+        var distant = create(description, "cuda");
+        var near = create(description, "cpu");
+        assertThat(distant.status().device()).isEqualTo("cuda:0");
+        assertThat(near.status().device()).isEqualTo("cpu");
+        for (int step = 1; step <= 5; step++) {
+            assertThat(Server.step(distant, step, body(step))).usingRecursiveComparison().ignoringFields("durableStep")
+                    .isEqualTo(Server.step(near, step, body(step)));
+        }
+        var partial = Server.body("b", new float[] {1, 2, 3});
+        var order = new StepOrder(OptionalLong.of(6), true, StepOrder.Return.PARAMETERS, partial.length);
+        assertThat(Server.step(distant, order, partial).deltas()).isEqualTo(Server.step(near, order, partial).deltas());
+        assertThat(Server.get(distant.digest())).isEqualTo(Server.get(near.digest()));
+        assertThat(Server.sent(distant.parameters())).isEqualTo(Server.sent(near.parameters()));
+        assertThat(Server.sent(distant.state())).isEqualTo(Server.sent(near.state()));
+        assertThat(Server.sent(distant.plainState())).isEqualTo(Server.sent(near.plainState()));
+        if (description.equals(CODED)) {
+            assertThat(Server.sent(distant.average("ema"))).isEqualTo(Server.sent(near.average("ema")));
+        }
+    }
+
+    @Test
+    void takesStateFromElsewhere() {
+        var near = create(CODED, "cpu");
+        Server.step(near, 1, body(1));
+        var distant = create(CODED, "cuda:0");
+        Server.upload(distant, Server.sent(near.parameters()));
+        var state = Server.sent(near.state());
+        Server.put(distant.receiveState(state.length), state);
+        assertThat(Server.get(distant.digest())).isEqualTo(Server.get(near.digest()));
+        assertThat(Server.step(distant, 2, body(2)).deltas()).isEqualTo(Server.step(near, 2, body(2)).deltas());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {ADAM, CODED})
+    void goesBackToASnapshot(String description) {
+        var session = create(description, "cuda");
+        Server.step(session, 1, body(1));
+        var snapshot = Server.get(session.snapshot());
+        assertThat(snapshot.digest()).isEqualTo(Server.get(session.digest()).digest());
+        var first = Server.step(session, 2, body(2)).deltas();
+        Server.get(session.restore(snapshot.id()));
+        assertThat(Server.step(session, 2, body(2)).deltas()).isEqualTo(first);
+    }
+
+    @Test
+    void autoMovesToTheProcessorAndBackWithTheSameBits() {
+        var distant = create(CODED, "auto");
+        var near = create(CODED, "cpu");
+        for (int step = 1; step <= 9; step++) {
+            if (step == 4 || step == 7) {
+                server.close();
+                server = step == 4 ? withoutDistant() : withDistant();
+                distant = server.sessions.find(distant.id());
+                near = server.sessions.find(near.id());
+                assertThat(distant.status().device()).isEqualTo(step == 4 ? "cpu" : "cuda:0");
+            }
+            assertThat(Server.step(distant, step, body(step)).deltas()).isEqualTo(Server.step(near, step, body(step)).deltas());
+        }
+        assertThat(Server.get(distant.digest())).isEqualTo(Server.get(near.digest()));
+    }
+
+    @Test
+    void aSessionThatNamesADeviceWaitsForIt() {
+        var session = create(ADAM, "cuda:0");
+        Server.step(session, 1, body(1));
+        var digest = Server.get(session.digest());
+        server.close();
+        server = withoutDistant();
+        var lost = server.sessions.find(session.id()).status();
+        assertThat(lost.device()).isEqualTo("cuda:0");
+        assertThat(lost.status()).startsWith("failed: device is cuda:0, this server has [cpu]: no NVIDIA driver: install it");
+        server.close();
+        server = withDistant();
+        assertThat(Server.get(server.sessions.find(session.id()).digest())).isEqualTo(digest);
+    }
+
+    @Test
+    void storesWithoutMainMemoryForACopy() {
+        var cpu = new CpuDevice(1_100_000, 2);
+        server.close();
+        server = server(new Devices(List.of(new DistantDevice("cuda:0", 1 << 26, cpu.host()), cpu), "there is one"));
+        var session = server.create("""
+                {"optimizer": {"name": "sgd", "momentum": 0.9}, "durability": "snapshot", "snapshot_every": 2, "device": "cuda",
+                 "tensors": [{"name": "w", "shape": [100000]}]}""");
+        var gradient = Server.body("w", new float[100_000]);
+        for (int step = 1; step <= 3; step++) {
+            Server.step(session, step, gradient);
+        }
+        ((LiveSession) session.life()).snapshots().afterTheOthers(() -> {}).join();
+        assertThat(session.status().durableStep()).isEqualTo(2);
+    }
+
+    @Test
+    void givesEveryByteBack() {
+        var cpu = new CpuDevice(1 << 26, 2);
+        var device = new DistantDevice("cuda:0", 1 << 26, cpu.host());
+        server.close();
+        server = server(new Devices(List.of(device, cpu), "there is one"));
+        var session = create(CODED, "auto");
+        Server.step(session, 1, body(1));
+        Server.sent(session.average("ema"));
+        Server.sent(session.plainState());
+        server.sessions.delete(session.id());
+        assertThat(device.memory().freeBytes()).isEqualTo(device.memory().capacityBytes());
+        assertThat(cpu.memory().freeBytes()).isEqualTo(cpu.memory().capacityBytes());
+    }
+
+    @Test
+    void refusesADeviceThatIsNotThere() {
+        assertThat(org.assertj.core.api.Assertions.catchThrowable(() -> server.create(ADAM.formatted("cuda:3"))))
+                .satisfies(e -> assertThat(Server.codeOf(e)).isEqualTo(ErrorCode.DEVICE_UNAVAILABLE))
+                .hasMessageContaining("device is cuda:3, this server has [cuda:0, cpu]");
+    }
+}
