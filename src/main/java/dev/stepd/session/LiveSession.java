@@ -81,7 +81,7 @@ final class LiveSession implements Life {
         return resources;
     }
 
-    /// For tasks on the strand only.
+    /// For tasks on the strand only, but for what says otherwise.
     Stepper stepper() {
         return stepper;
     }

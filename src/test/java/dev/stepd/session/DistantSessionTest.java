@@ -8,14 +8,24 @@ import dev.stepd.engine.Devices;
 import dev.stepd.engine.Engine;
 import dev.stepd.error.ErrorCode;
 import dev.stepd.store.jdbc.JdbcSnapshotStore;
+import dev.stepd.tensor.Bodies;
+import dev.stepd.tensor.DType;
+import dev.stepd.tensor.Part;
+import dev.stepd.tensor.SafetensorsMessage;
+import dev.stepd.tensor.Shape;
+import java.lang.foreign.Arena;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalLong;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /// A session on a device whose memory the host cannot address gives, byte for byte, what one on the processor does: steps, downloads,
@@ -38,6 +48,7 @@ class DistantSessionTest {
     Path folder;
 
     private Server server;
+    private DistantDevice device;
 
     @BeforeEach
     void start() {
@@ -51,8 +62,8 @@ class DistantSessionTest {
 
     private Server withDistant() {
         var cpu = new CpuDevice(1 << 28, 2);
-        var distant = new DistantDevice("cuda:0", 1 << 26, cpu.host());
-        return server(new Devices(List.of(distant, cpu), "there is one"));
+        device = new DistantDevice("cuda:0", 1 << 26, cpu.host());
+        return server(new Devices(List.of(device, cpu), "there is one"));
     }
 
     private Server withoutDistant() {
@@ -185,6 +196,68 @@ class DistantSessionTest {
         server.sessions.delete(session.id());
         assertThat(device.memory().freeBytes()).isEqualTo(device.memory().capacityBytes());
         assertThat(cpu.memory().freeBytes()).isEqualTo(cpu.memory().capacityBytes());
+    }
+
+    private static final String LARGE = """
+            {"optimizer": {"name": "sgd", "lr": 1, "momentum": 0.5}, "durability": "none", "device": "%s",
+             "tensors": [{"name": "w", "shape": [700000]}, {"name": "b", "shape": [3]}]}""";
+
+    private static byte[] large(DType dtype, int seed) {
+        try (var arena = Arena.ofConfined()) {
+            var values = arena.allocate(700_000L * dtype.bytes(), 8);
+            for (long i = 0; i < values.byteSize(); i++) {
+                values.set(ValueLayout.JAVA_BYTE, i, (byte) (i % 59 + seed));
+            }
+            var few = arena.allocateFrom(ValueLayout.JAVA_FLOAT, seed, -seed, 0.5f);
+            return Bodies.sent(SafetensorsMessage.of(List.of(
+                    new Part("w", dtype, Shape.of(700_000), values), new Part("b", DType.F32, Shape.of(3), few)), Map.of()));
+        }
+    }
+
+    private static void send(Incoming<StepAnswer> incoming, byte[] body, int from, int to) {
+        for (int at = from; at < to; at += 50_001) {
+            incoming.write(ByteBuffer.wrap(body, at, Math.min(50_001, to - at)));
+        }
+    }
+
+    private static Server.Reply stepInChunks(Session session, int number, byte[] body) {
+        try (var incoming = session.receiveStep(Server.order(number, body))) {
+            send(incoming, body, 0, body.length);
+            return Server.reply(Server.get(incoming.finish()));
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"F32", "F16", "BF16"})
+    void fetchesABodyWhileItArrives(DType dtype) {
+        var distant = server.create(LARGE.formatted("cuda"));
+        var near = server.create(LARGE.formatted("cpu"));
+        for (int step = 1; step <= 3; step++) {
+            var body = large(dtype, step);
+            assertThat(stepInChunks(distant, step, body).deltas()).isEqualTo(Server.step(near, step, body).deltas());
+        }
+        assertThat(device.fetchedEarly()).isGreaterThan(3 * 2_000_000).isLessThanOrEqualTo(3 * 2_800_012);
+    }
+
+    @Test
+    void stepsWhatCameWhicheverBodyWasFetched() {
+        var distant = server.create(LARGE.formatted("cuda"));
+        var near = server.create(LARGE.formatted("cpu"));
+        var first = large(DType.F32, 1);
+        var second = large(DType.F32, 2);
+        var lost = large(DType.F32, 3);
+        try (var cut = distant.receiveStep(Server.order(1, lost))) {
+            send(cut, lost, 0, lost.length / 2);
+        }
+        try (var early = distant.receiveStep(Server.order(0, second))) {
+            send(early, second, 0, second.length / 2);
+            assertThat(stepInChunks(distant, 1, first).deltas()).isEqualTo(Server.step(near, 1, first).deltas());
+            send(early, second, second.length / 2, second.length);
+            assertThat(Server.reply(Server.get(early.finish())).deltas()).isEqualTo(Server.step(near, 2, second).deltas());
+        }
+        assertThat(stepInChunks(distant, 2, second).replayed()).isTrue();
+        assertThat(stepInChunks(distant, 3, first).deltas()).isEqualTo(Server.step(near, 3, first).deltas());
+        assertThat(device.fetchedEarly()).isPositive();
     }
 
     @Test
