@@ -267,6 +267,24 @@ final class LiveSession implements Life {
         return done;
     }
 
+    /// Ends a session whose place another has taken: what is queued before runs, what comes after may be tried again. Done when
+    /// everything of it is stored and freed.
+    CompletableFuture<Void> retire() {
+        drain();
+        var done = new CompletableFuture<Void>();
+        strand.execute(() -> {
+            standing = new Standing.Draining();
+            try {
+                free();
+            } catch (RuntimeException e) {
+                LOG.error("session {} moved on, what it had on {} could not be freed", id, device, e);
+            } finally {
+                Stages.pass(snapshots.afterTheOthers(() -> {}), done);
+            }
+        });
+        return done;
+    }
+
     /// Frees a session that never came to serve.
     void discard() {
         standing = new Standing.Deleted();

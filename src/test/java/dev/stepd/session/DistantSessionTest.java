@@ -1,6 +1,7 @@
 package dev.stepd.session;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowable;
 
 import dev.stepd.device.DistantDevice;
 import dev.stepd.device.cpu.CpuDevice;
@@ -168,6 +169,67 @@ class DistantSessionTest {
     }
 
     @Test
+    void aSessionWhoseDeviceIsGoneIsRestoredOnAnother() {
+        var session = create(CODED, "cuda:0");
+        Server.step(session, 1, body(1));
+        var taken = Server.get(session.snapshot());
+        server.close();
+        server = withoutDistant();
+        var lost = server.sessions.find(session.id());
+        assertThat(lost.status().status()).contains("or name another with the restore");
+        assertThat(catchThrowable(() -> Server.get(lost.restore(taken.id())))).hasMessageContaining("device is cuda:0");
+        assertThat(catchThrowable(() -> Server.get(lost.restore(taken.id(), "cpus")))).hasMessageContaining("did you mean \"cpu\"?");
+        assertThat(Server.get(lost.restore(taken.id(), "cpu"))).isEqualTo(new Session.Digest(1, taken.digest()));
+        assertThat(lost.status().device()).isEqualTo("cpu");
+        Server.step(lost, 2, body(2));
+        var digest = Server.get(lost.digest());
+        server.close();
+        server = withDistant();
+        assertThat(server.sessions.find(session.id()).status().device()).isEqualTo("cpu");
+        assertThat(Server.get(server.sessions.find(session.id()).digest())).isEqualTo(digest);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {ADAM, CODED})
+    void aRestoreMovesALiveSession(String description) {
+        var session = create(description, "cuda");
+        Server.step(session, 1, body(1));
+        var taken = Server.get(session.snapshot());
+        var second = Server.step(session, 2, body(2)).deltas();
+        try (var late = session.receiveStep(Server.order(3, body(3)))) {
+            late.write(ByteBuffer.wrap(body(3)));
+            assertThat(Server.get(session.restore(taken.id(), "cpu")).digest()).isEqualTo(taken.digest());
+            assertThat(catchThrowable(() -> Server.get(late.finish())))
+                    .satisfies(e -> assertThat(Server.codeOf(e)).isEqualTo(ErrorCode.UNAVAILABLE));
+        }
+        assertThat(session.status().device()).isEqualTo("cpu");
+        assertThat(device.memory().freeBytes()).isEqualTo(device.memory().capacityBytes());
+        assertThat(Server.get(session.digest()).digest()).isEqualTo(taken.digest());
+        assertThat(Server.step(session, 2, body(2)).deltas()).isEqualTo(second);
+        Server.get(session.restore(taken.id(), "cuda:0"));
+        assertThat(Server.step(session, 2, body(2)).deltas()).isEqualTo(second);
+        assertThat(session.status().device()).isEqualTo("cuda:0");
+        server.kill();
+        server = withDistant();
+        assertThat(server.sessions.find(session.id()).status().step()).isEqualTo(1);
+        assertThat(server.sessions.find(session.id()).status().device()).isEqualTo("cuda:0");
+    }
+
+    @Test
+    void aMoveThatCannotBeChangesNothing() {
+        var session = create(ADAM, "cuda");
+        Server.step(session, 1, body(1));
+        var taken = Server.get(session.snapshot());
+        Server.step(session, 2, body(2));
+        assertThat(catchThrowable(() -> Server.get(session.restore(taken.id(), "cuda:4"))))
+                .satisfies(e -> assertThat(Server.codeOf(e)).isEqualTo(ErrorCode.DEVICE_UNAVAILABLE));
+        assertThat(catchThrowable(() -> Server.get(session.restore("absent", "cpu"))))
+                .satisfies(e -> assertThat(Server.codeOf(e)).isEqualTo(ErrorCode.NOT_FOUND));
+        assertThat(Server.step(session, 3, body(3)).step()).isEqualTo(3);
+        assertThat(session.status().device()).isEqualTo("cuda:0");
+    }
+
+    @Test
     void storesWithoutMainMemoryForACopy() {
         var cpu = new CpuDevice(1_100_000, 2);
         server.close();
@@ -262,7 +324,7 @@ class DistantSessionTest {
 
     @Test
     void refusesADeviceThatIsNotThere() {
-        assertThat(org.assertj.core.api.Assertions.catchThrowable(() -> server.create(ADAM.formatted("cuda:3"))))
+        assertThat(catchThrowable(() -> server.create(ADAM.formatted("cuda:3"))))
                 .satisfies(e -> assertThat(Server.codeOf(e)).isEqualTo(ErrorCode.DEVICE_UNAVAILABLE))
                 .hasMessageContaining("device is cuda:3, this server has [cuda:0, cpu]");
     }
