@@ -236,22 +236,25 @@ class CudaContextTest {
         var pinned = context.pin(BYTES);
         long values = context.allocate(BYTES);
         try (var arguments = new Arguments(24)) {
-            set(arguments, values + 1_000_000_000_000L, 2);
-            shim.failFrom("cuStreamSynchronize", 1, 700);
+            set(arguments, values + (1L << 40), 2); // nobody's memory
+            stream.launch(module.function("scale"), 1, 256, 0, arguments);
             assertThatThrownBy(stream::synchronize).isInstanceOfSatisfying(CudaError.class, error -> {
                 assertThat(error.isSticky()).isTrue();
+                assertThat(error.isOutOfMemory()).isFalse();
                 assertThat(error.number()).isEqualTo(700);
                 assertThat(error).hasMessageStartingWith("cuStreamSynchronize failed: CUDA_ERROR_ILLEGAL_ADDRESS (700)");
             });
         }
-        for (var call : new String[] {"cuMemFree", "cuMemFreeHost", "cuStreamDestroy", "cuEventDestroy", "cuModuleUnload"}) {
-            shim.failFrom(call, 1, 700);
-        }
-        context.free(values); // what the context had is gone with it: giving it back says nothing more
+        assertThatThrownBy(() -> context.allocate(64)).isInstanceOfSatisfying(CudaError.class,
+                error -> assertThat(error.isSticky()).isTrue());
+        assertThatThrownBy(() -> stream.record(event)).isInstanceOf(CudaError.class);
+        // what the context had is gone with it: giving it back says nothing more
+        context.free(values);
         pinned.close();
         module.close();
         event.close();
         stream.close();
+        context.close();
     }
 
     @Test

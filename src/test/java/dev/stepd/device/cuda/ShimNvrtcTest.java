@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.stepd.device.cuda.NvrtcSearch.Wish;
 import dev.stepd.device.cuda.shim.CudaShim;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -12,6 +14,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /// The binding against the compiler that stands in for NVIDIA's.
 class ShimNvrtcTest extends NvrtcConformance {
@@ -37,6 +40,16 @@ class ShimNvrtcTest extends NvrtcConformance {
     @Test
     void isFoundByTheProperty() {
         assertThat(NvrtcSearch.ofSystem().find(DRIVER).file()).isEqualTo(CudaShim.load().nvrtc());
+    }
+
+    @Test
+    void oneForAnotherProcessorIsCalledThat(@TempDir Path folder) throws IOException {
+        var library = Files.readAllBytes(CudaShim.load().nvrtc());
+        library[18] = (byte) 183; // ELF's number of AArch64
+        var arm = Files.write(folder.resolve("libnvrtc.so.13"), library);
+        var search = new NvrtcSearch(Optional.of(new Wish(folder, "the variable STEPD_NVRTC")),
+                new NvrtcFolders(folder, _ -> Optional.empty()), List.of());
+        assertThatThrownBy(() -> search.find(DRIVER)).hasMessageContaining("(" + arm.toRealPath() + " is for another processor)");
     }
 
     @Test
