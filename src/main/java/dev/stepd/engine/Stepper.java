@@ -353,6 +353,7 @@ public final class Stepper implements AutoCloseable {
             lastPresent.clear();
             lastPresent.or(present);
         }
+<<<<<<< HEAD
         arrivals.begin(arrived);
         try {
             return take(arrived, present, given);
@@ -362,12 +363,18 @@ public final class Stepper implements AutoCloseable {
     }
 
     private Outcome take(MemorySegment arrived, BitSet present, BitSet given) {
+=======
+        latest = latestStep();
+        for (int i = 0; i < partitions.size(); i++) {
+            prepare(partitions.get(i));
+        }
+        brought.hold(arrived);
+>>>>>>> cuda
         if (!passes(arrived, given)) {
             return refuse(arrived);
         }
-        latest = latestStep();
         for (int i = 0; i < partitions.size(); i++) {
-            apply(partitions.get(i));
+            partitions.get(i).run(brought);
         }
         advance(arrived, present);
         return Outcome.APPLIED;
@@ -426,7 +433,9 @@ public final class Stepper implements AutoCloseable {
         return Double.isFinite(gradNorm.segment().get(ValueLayout.JAVA_DOUBLE, 0));
     }
 
-    private void apply(Partition partition) {
+    /// Finds the partition's program and has everything there that it needs: what can be refused for want of memory is refused
+    /// before any partition has moved.
+    private void prepare(Partition partition) {
         var its = partition.spans().spans();
         if (its.isEmpty()) {
             return;
@@ -437,7 +446,8 @@ public final class Stepper implements AutoCloseable {
             load(first);
             variant.prepare(its.get(i), hyper, tensorSteps[first] + 1, latest);
         }
-        variant.run(partition.spans(), brought);
+        variant.prepare(partition.spans());
+        partition.coming(variant);
     }
 
     private long latestStep() {

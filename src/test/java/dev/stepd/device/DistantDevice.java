@@ -223,6 +223,11 @@ public final class DistantDevice implements Device {
         }
 
         @Override
+        public void prepare(Spans spans) {
+            inner.prepare(spans);
+        }
+
+        @Override
         public void run(Spans spans, Body body) {
             var distant = (DistantBody) body;
             distant.fetch(distant.here.equals(MemorySegment.NULL) ? 0 : distant.bytes);
