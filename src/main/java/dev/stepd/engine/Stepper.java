@@ -353,7 +353,10 @@ public final class Stepper implements AutoCloseable {
             lastPresent.clear();
             lastPresent.or(present);
         }
-<<<<<<< HEAD
+        latest = latestStep();
+        for (int i = 0; i < partitions.size(); i++) {
+            prepare(partitions.get(i));
+        }
         arrivals.begin(arrived);
         try {
             return take(arrived, present, given);
@@ -363,13 +366,6 @@ public final class Stepper implements AutoCloseable {
     }
 
     private Outcome take(MemorySegment arrived, BitSet present, BitSet given) {
-=======
-        latest = latestStep();
-        for (int i = 0; i < partitions.size(); i++) {
-            prepare(partitions.get(i));
-        }
-        brought.hold(arrived);
->>>>>>> cuda
         if (!passes(arrived, given)) {
             return refuse(arrived);
         }
