@@ -27,6 +27,7 @@ public final class CudaDevice implements Device {
     private static final Logger LOG = LoggerFactory.getLogger(CudaDevice.class);
 
     private final DeviceProperties properties;
+    private final long smallElements;
     private final CudaContext context;
     private final Modules modules;
     private final CudaMemory memory;
@@ -39,8 +40,10 @@ public final class CudaDevice implements Device {
 
     /// @param memoryBytes all regions together
     /// @param pinnedBytes main memory for what comes and goes
-    CudaDevice(DeviceProperties properties, ModuleCompiler compiler, long memoryBytes, long pinnedBytes) {
+    /// @param smallElements up to which a plan runs in one launch
+    CudaDevice(DeviceProperties properties, ModuleCompiler compiler, long memoryBytes, long pinnedBytes, long smallElements) {
         this.properties = properties;
+        this.smallElements = smallElements;
         this.context = CudaContext.open(properties);
         this.modules = new Modules(context, compiler);
         this.memory = new CudaMemory(this, memoryBytes);
@@ -89,6 +92,10 @@ public final class CudaDevice implements Device {
     @Override
     public long compilations() {
         return compilations.get();
+    }
+
+    long smallElements() {
+        return smallElements;
     }
 
     PinnedHost pinned() {

@@ -47,7 +47,7 @@ final class CudaPlan implements BoundPlan {
             for (var kernel : program.kernels()) {
                 launches.add(new KernelLaunch(device, module, kernel, program.pointers().size()));
             }
-            small = arrays.isPinned() ? SmallPlan.of(program, module, domain, launches) : Optional.empty();
+            small = arrays.isPinned() ? SmallPlan.of(program, module, domain, launches, device.smallElements()) : Optional.empty();
         } catch (RuntimeException e) {
             launches.forEach(KernelLaunch::close);
             arrays.close();

@@ -24,9 +24,14 @@ public final class ShimDevices {
 
     /// Fresh ones; the caller closes them.
     public static List<CudaDevice> open() {
+        return open(SmallPlan.ELEMENTS_MAX);
+    }
+
+    /// @param smallElements up to which a plan runs in one launch: 0 for none that does
+    public static List<CudaDevice> open(long smallElements) {
         CudaShim.load();
         if (CudaLibrary.find() instanceof CudaLibrary.Present library) {
-            return CudaDevices.open(library, CACHE, OptionalLong.of(MEMORY_BYTES), MEMORY_BYTES);
+            return CudaDevices.open(library, CACHE, OptionalLong.of(MEMORY_BYTES), MEMORY_BYTES, smallElements);
         }
         throw new IllegalStateException(CudaLibrary.find().toString());
     }
