@@ -10,12 +10,15 @@ import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /// The same bits on the CUDA device as on the processor: every optimizer in every format, whole steps and partial ones, tensors of
 /// awkward sizes.
 @Tag("gpu")
+@Execution(ExecutionMode.CONCURRENT)
 class EveryFormatOnCudaTest {
     @BeforeAll
     static void findDevice() {
@@ -31,15 +34,15 @@ class EveryFormatOnCudaTest {
     void stepsAsOnTheProcessor(Map<String, Object> optimizer) {
         var blueprint = Training.blueprint(EveryFormatTest.TENSORS, optimizer, List.of(), null, null);
         try (var here = new Training(new CpuDevice(1L << 28, 1), EveryFormatTest.TENSORS, blueprint);
-                var kernelByKernel = new Training(ShimDevices.open(0).getFirst(), EveryFormatTest.TENSORS, blueprint);
+                var inPieces = new Training(ShimDevices.openInPieces().getFirst(), EveryFormatTest.TENSORS, blueprint);
                 var atOnce = new Training(ShimDevices.open().getFirst(), EveryFormatTest.TENSORS, blueprint)) {
             for (int round = 0; round < 2; round++) {
-                for (var training : List.of(here, kernelByKernel, atOnce)) {
+                for (var training : List.of(here, inPieces, atOnce)) {
                     training.step();
                     training.step(List.of("odd", "kernel", "small"));
                 }
             }
-            assertThat(kernelByKernel.bits()).isEqualTo(here.bits());
+            assertThat(inPieces.bits()).isEqualTo(here.bits());
             assertThat(atOnce.bits()).isEqualTo(here.bits());
         }
     }

@@ -27,7 +27,7 @@ public final class CudaDevice implements Device {
     private static final Logger LOG = LoggerFactory.getLogger(CudaDevice.class);
 
     private final DeviceProperties properties;
-    private final long smallElements;
+    private final Tuning tuning;
     private final CudaContext context;
     private final Modules modules;
     private final CudaMemory memory;
@@ -40,10 +40,9 @@ public final class CudaDevice implements Device {
 
     /// @param memoryBytes all regions together
     /// @param pinnedBytes main memory for what comes and goes
-    /// @param smallElements up to which a plan runs in one launch
-    CudaDevice(DeviceProperties properties, ModuleCompiler compiler, long memoryBytes, long pinnedBytes, long smallElements) {
+    CudaDevice(DeviceProperties properties, ModuleCompiler compiler, long memoryBytes, long pinnedBytes, Tuning tuning) {
         this.properties = properties;
-        this.smallElements = smallElements;
+        this.tuning = tuning;
         this.context = CudaContext.open(properties);
         this.modules = new Modules(context, compiler);
         this.memory = new CudaMemory(this, memoryBytes);
@@ -94,8 +93,8 @@ public final class CudaDevice implements Device {
         return compilations.get();
     }
 
-    long smallElements() {
-        return smallElements;
+    Tuning tuning() {
+        return tuning;
     }
 
     PinnedHost pinned() {

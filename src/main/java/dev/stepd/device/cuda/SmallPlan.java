@@ -13,9 +13,6 @@ import java.util.Optional;
 /// For few elements that takes less time than to launch kernels and copies one by one, and leaves the rest of the device to other
 /// sessions.
 final class SmallPlan implements AutoCloseable {
-    /// A block takes about as long for so many elements as a launch of each kernel takes in all.
-    static final long ELEMENTS_MAX = 32 << 10;
-
     private final CudaFunction function;
     private final Arguments arguments;
     private final int pointers;
