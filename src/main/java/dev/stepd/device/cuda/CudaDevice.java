@@ -12,9 +12,9 @@ import dev.stepd.error.ErrorCode;
 import dev.stepd.error.ServiceException;
 import dev.stepd.expr.Buffer;
 import dev.stepd.expr.stage.Plan;
+import java.util.ArrayDeque;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -33,7 +33,7 @@ public final class CudaDevice implements Device {
     private final CudaMemory memory;
     private final PinnedHost host;
     private final Transfers transfers;
-    private final ConcurrentLinkedQueue<Streams> idle = new ConcurrentLinkedQueue<>();
+    private final ArrayDeque<Streams> idle = new ArrayDeque<>();
     private final Map<String, CudaProgram> programs = new ConcurrentHashMap<>();
     private final AtomicLong compilations = new AtomicLong();
     private volatile @Nullable String lost;
@@ -110,12 +110,19 @@ public final class CudaDevice implements Device {
     }
 
     Streams takeStreams() {
-        var known = idle.poll();
-        return known != null ? known : Streams.open(context);
+        synchronized (idle) {
+            var known = idle.poll();
+            if (known != null) {
+                return known;
+            }
+        }
+        return Streams.open(context);
     }
 
     void giveBack(Streams streams) {
-        idle.add(streams);
+        synchronized (idle) {
+            idle.push(streams);
+        }
     }
 
     /// Whether the device can be used.
