@@ -104,12 +104,13 @@ void destroy_resources(Context &context) {
         if (allocation.kind == Kind::DEVICE) used(context) -= allocation.bytes;
         release(allocation);
     }
-    for (auto *stream : context.streams) drop_stream(stream);
+    for (auto *stream : std::set(context.streams)) drop_stream(stream);
     context.events.clear();
     context.execs.clear();
     context.memory.clear();
     context.streams.clear();
     context.modules.clear();
+    context.functions.clear();
     context.null_stream.reset();
     context.sticky = SUCCESS;
     context.alive = false;
@@ -234,6 +235,7 @@ static void revive(Context &context) {
     context.null_stream = std::make_unique<Stream>();
     context.null_stream->context = &context;
     context.null_stream->blocking = false;
+    context.null_stream->id = ++driver().streams_made;
 }
 
 EXPORT CUresult cuDevicePrimaryCtxRetain(Context **context, CUdevice device) {

@@ -18,7 +18,7 @@ constexpr std::size_t QUARANTINE = 512;
 
 // Freed mappings, which stay reserved for a while: whoever still uses them is caught by the processor.
 struct Freed { char *mapping; std::size_t mapped; };
-std::deque<Freed> quarantine;
+auto &quarantine = *new std::deque<Freed>;
 
 CUresult allocate(Context &context, Kind kind, std::size_t bytes, unsigned flags, char *&data) {
     std::size_t inner = (GUARD + bytes + GUARD + PAGE - 1) / PAGE * PAGE;
@@ -83,8 +83,12 @@ bool in_one_allocation(Context &context, CUdeviceptr address, std::size_t bytes)
 }
 
 CUresult check_guards(Context &context, const std::string &after) {
-    for (auto &[_, allocation] : context.memory) {
-        if (report(allocation, after)) return context.sticky = ILLEGAL_ADDRESS;
+    // some at a time where there are many; each is looked at when it is freed, too
+    auto next = context.memory.upper_bound(context.checked);
+    for (std::size_t left = std::min<std::size_t>(context.memory.size(), 64); left > 0; left--, ++next) {
+        if (next == context.memory.end()) next = context.memory.begin();
+        context.checked = next->first;
+        if (report(next->second, after)) return context.sticky = ILLEGAL_ADDRESS;
     }
     return SUCCESS;
 }
