@@ -104,7 +104,7 @@ void destroy_resources(Context &context) {
         if (allocation.kind == Kind::DEVICE) used(context) -= allocation.bytes;
         release(allocation);
     }
-    for (auto *stream : std::set(context.streams)) drop_stream(stream);
+    while (!context.streams.empty()) drop_stream(*context.streams.begin());
     context.events.clear();
     context.execs.clear();
     context.memory.clear();

@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.function.IntFunction;
+import org.jspecify.annotations.Nullable;
 
 /// The tensors of one kind: what is kept of them, and the programs that move it. Owns both.
 final class Partition implements AutoCloseable {
@@ -31,6 +32,7 @@ final class Partition implements AutoCloseable {
     private Recipe recipe;
     private Variants variants;
     private Spans spans = new Spans(List.of());
+    private @Nullable Variant coming;
 
     /// @param from the layout's position of the first of them
     /// @param shared arrays of the session that programs may read
@@ -174,9 +176,22 @@ final class Partition implements AutoCloseable {
         spans = now;
     }
 
+    /// Sets what the step under way runs.
+    void coming(Variant variant) {
+        coming = variant;
+    }
+
+    /// Takes the step, unless no tensor takes part.
+    void run(Body body) {
+        if (!spans.spans().isEmpty()) {
+            Objects.requireNonNull(coming).run(spans, body);
+        }
+    }
+
     /// Changes programs from the next step on; the slots are the same.
     void rebuild(Recipe changed, boolean updatesParameters) {
         variants.close();
+        coming = null;
         recipe = changed;
         variants = variants(updatesParameters);
     }

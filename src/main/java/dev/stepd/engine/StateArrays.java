@@ -192,6 +192,13 @@ final class StateArrays implements AutoCloseable {
         return parts;
     }
 
+    /// Copies the parameters, which lie end to end, to what begins at a place of `flat`, and tells how many bytes they have.
+    long readParameters(MemorySegment flat, long at) {
+        var all = of(parameter);
+        all.read(0, flat.asSlice(at, all.byteSize()));
+        return all.byteSize();
+    }
+
     List<StatePart> parameters() {
         var data = parts(parameter);
         var parts = new ArrayList<StatePart>();

@@ -25,7 +25,7 @@ import org.jspecify.annotations.Nullable;
 
 /// The optimizer of one session bound to a device: its parameters, slots, counters, and the step over them.
 ///
-/// Not thread-safe: the session is the single writer. Owns its region, which [#close] gives back zeroed.
+/// Not thread-safe, but where it says so: the session is the single writer. Owns its region, which [#close] gives back zeroed.
 /// After the first step at a given program nothing is compiled or allocated.
 public final class Stepper implements AutoCloseable {
     /// What came of a step.
@@ -53,6 +53,7 @@ public final class Stepper implements AutoCloseable {
     private final HostArray clippedNorm;
     private final Device device;
     private final Body brought;
+    private final Arrivals arrivals;
     private Variant measure;
     /// By extra input: what measures it as the gradient is, if it is one of tensors.
     private final List<@Nullable Variant> measureInputs = new ArrayList<>();
@@ -109,6 +110,7 @@ public final class Stepper implements AutoCloseable {
         }
         this.measure = opened;
         this.brought = holder;
+        this.arrivals = new Arrivals(holder);
     }
 
     private static void close(@Nullable Variant variant) {
@@ -231,6 +233,14 @@ public final class Stepper implements AutoCloseable {
         return partitions.stream().flatMap(partition -> partition.arrays().parameters().stream()).toList();
     }
 
+    /// Copies the parameters end to end into `flat`, in layout order.
+    public void readParameters(MemorySegment flat) {
+        long at = 0;
+        for (var partition : partitions) {
+            at += partition.arrays().readParameters(flat, at);
+        }
+    }
+
     /// The names of the averages of the parameters that [#average] yields.
     public Set<String> averages() {
         return optimizer.recipes().getFirst().averages().keySet();
@@ -343,16 +353,38 @@ public final class Stepper implements AutoCloseable {
             lastPresent.clear();
             lastPresent.or(present);
         }
-        brought.hold(arrived);
+        latest = latestStep();
+        for (int i = 0; i < partitions.size(); i++) {
+            prepare(partitions.get(i));
+        }
+        arrivals.begin(arrived);
+        try {
+            return take(arrived, present, given);
+        } finally {
+            arrivals.end();
+        }
+    }
+
+    private Outcome take(MemorySegment arrived, BitSet present, BitSet given) {
         if (!passes(arrived, given)) {
             return refuse(arrived);
         }
-        latest = latestStep();
         for (int i = 0; i < partitions.size(); i++) {
-            apply(partitions.get(i));
+            partitions.get(i).run(brought);
         }
         advance(arrived, present);
         return Outcome.APPLIED;
+    }
+
+    /// Tells that what lies before `end` of a coming step's body has arrived and will not change, so that the device may fetch it
+    /// meanwhile. From any thread. Whoever says so either has the body stepped or calls [#abandon].
+    public void arrived(MemorySegment body, long end) {
+        arrivals.arrived(body, end);
+    }
+
+    /// Tells that a body's memory goes to something else. From any thread.
+    public void abandon(MemorySegment body) {
+        arrivals.abandon(body);
     }
 
     /// Tells host values which inputs came.
@@ -397,7 +429,9 @@ public final class Stepper implements AutoCloseable {
         return Double.isFinite(gradNorm.segment().get(ValueLayout.JAVA_DOUBLE, 0));
     }
 
-    private void apply(Partition partition) {
+    /// Finds the partition's program and has everything there that it needs: what can be refused for want of memory is refused
+    /// before any partition has moved.
+    private void prepare(Partition partition) {
         var its = partition.spans().spans();
         if (its.isEmpty()) {
             return;
@@ -408,7 +442,8 @@ public final class Stepper implements AutoCloseable {
             load(first);
             variant.prepare(its.get(i), hyper, tensorSteps[first] + 1, latest);
         }
-        variant.run(partition.spans(), brought);
+        variant.prepare(partition.spans());
+        partition.coming(variant);
     }
 
     private long latestStep() {
@@ -536,7 +571,7 @@ public final class Stepper implements AutoCloseable {
         partitions.forEach(Partition::close);
         measure.close();
         measureInputs.forEach(Stepper::close);
-        brought.close();
+        arrivals.close();
         measured.close();
     }
 }

@@ -66,6 +66,11 @@ final class Variant implements AutoCloseable {
         }
     }
 
+    /// Takes the memory that a run needs.
+    void prepare(Spans spans) {
+        bound.prepare(spans);
+    }
+
     void run(Spans spans, Body body) {
         bound.run(spans, body);
     }

@@ -89,8 +89,10 @@ final class SessionController {
         return object(request).thenComposeAsync(body -> {
             var fields = Fields.of("", body);
             var snapshot = fields.requiredString("snapshot");
+            var device = fields.string("device");
             fields.finish();
-            return sessions.find(id).restore(snapshot);
+            var session = sessions.find(id);
+            return device.isPresent() ? session.restore(snapshot, device.get()) : session.restore(snapshot);
         }, blocking).thenApply(digest -> Wire.json(Wire.digest(digest)));
     }
 

@@ -81,7 +81,7 @@ final class LiveSession implements Life {
         return resources;
     }
 
-    /// For tasks on the strand only.
+    /// For tasks on the strand only, but for what says otherwise.
     Stepper stepper() {
         return stepper;
     }
@@ -263,6 +263,24 @@ final class LiveSession implements Life {
             standing = new Standing.Deleted();
             free();
             Stages.pass(snapshots.afterTheOthers(() -> resources.store().deleteSession(id)), done);
+        });
+        return done;
+    }
+
+    /// Ends a session whose place another has taken: what is queued before runs, what comes after may be tried again. Done when
+    /// everything of it is stored and freed.
+    CompletableFuture<Void> retire() {
+        drain();
+        var done = new CompletableFuture<Void>();
+        strand.execute(() -> {
+            standing = new Standing.Draining();
+            try {
+                free();
+            } catch (RuntimeException e) {
+                LOG.error("session {} moved on, what it had on {} could not be freed", id, device, e);
+            } finally {
+                Stages.pass(snapshots.afterTheOthers(() -> {}), done);
+            }
         });
         return done;
     }

@@ -5,6 +5,7 @@ import dev.stepd.error.ServiceException;
 import dev.stepd.store.StoredSession;
 import dev.stepd.store.StoredSnapshot;
 import java.io.IOException;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
 import org.slf4j.Logger;
@@ -36,7 +37,7 @@ final class Recovery {
             return Optional.of(live);
         } catch (ServiceException e) {
             LOG.error("session {} cannot be brought back: {}", row.id(), e.getMessage());
-            return Optional.of(new LostSession(row, description, durableStep, e.getMessage()));
+            return Optional.of(new LostSession(row, description, durableStep, reason(e)));
         }
     }
 
@@ -52,6 +53,20 @@ final class Recovery {
             live.discard();
             throw e;
         }
+    }
+
+    /// The row of the same session on another device.
+    static StoredSession onDevice(StoredSession row, String device) {
+        var description = new LinkedHashMap<>(description(row));
+        description.put("device", device);
+        return new StoredSession(row.id(), row.name(), Json.write(description), row.programHash(), row.created());
+    }
+
+    /// What keeps a session from coming back, with what helps where that is not said yet.
+    private static String reason(ServiceException e) {
+        return e.code() == ErrorCode.DEVICE_UNAVAILABLE
+                ? e.getMessage() + "; start stepd where the device is, or name another with the restore"
+                : e.getMessage();
     }
 
     @SuppressWarnings("unchecked") // JSON objects have string keys

@@ -2,11 +2,13 @@ package dev.stepd.session;
 
 import dev.stepd.error.ErrorCode;
 import dev.stepd.error.ServiceException;
+import dev.stepd.store.StoredSession;
 import dev.stepd.tensor.SafetensorsMessage;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 
 /// One model being trained: a stepper, its exactly-once step numbers, its snapshots. Safe for concurrent use; whatever
@@ -137,8 +139,23 @@ public final class Session {
         return switch (life) {
             case LiveSession live -> live.snapshots().restore(snapshotId);
             case LostSession lost -> Stages.supply(
-                    () -> revive(lost, snapshotId), stored.resources().lanes().storing());
+                    () -> replace(lost, lost.stored(), snapshotId), stored.resources().lanes().storing());
         };
+    }
+
+    /// The same on another device, whatever the session was on or was to be on. That is given up once the snapshot is proved there,
+    /// and changes nothing before.
+    ///
+    /// @param device `auto`, `cpu`, `cuda:1`; from now on the session's
+    /// @throws dev.stepd.error.ServiceException DEVICE_UNAVAILABLE, INVALID_VALUE, OUT_OF_MEMORY
+    public CompletionStage<Digest> restore(String snapshotId, String device) {
+        var before = life;
+        var moved = Stages.supply(() -> move(before, snapshotId, device), stored.resources().lanes().storing());
+        return Stages.plain(moved.thenCompose(digest -> {
+            var ended = before instanceof LiveSession old ? old.retire() : CompletableFuture.<Void>completedFuture(null);
+            var now = live();
+            return ended.thenCompose(_ -> now.askStage(() -> now.snapshots().storeIfDurable())).thenApply(_ -> digest);
+        }));
     }
 
     Life life() {
@@ -152,12 +169,31 @@ public final class Session {
         };
     }
 
-    private synchronized Digest revive(LostSession lost, String snapshotId) {
+    private Digest move(Life before, String snapshotId, String device) {
+        var row = switch (before) {
+            case LiveSession live -> {
+                live.requireRestorable();
+                yield live.row();
+            }
+            case LostSession lost -> lost.stored();
+        };
+        return replace(before, Recovery.onDevice(row, device), snapshotId);
+    }
+
+    /// Puts a session made of a row and a snapshot in the place of one.
+    private synchronized Digest replace(Life before, StoredSession row, String snapshotId) {
         var snapshot = stored.find(snapshotId);
-        if (life != lost) {
+        if (life != before) {
             throw new ServiceException(ErrorCode.CONFLICT, "session " + id + " was restored meanwhile");
         }
-        life = Recovery.revive(stored.resources(), lost.stored(), Optional.of(snapshot));
+        var next = Recovery.revive(stored.resources(), row, Optional.of(snapshot));
+        try {
+            stored.resources().store().put(next.row());
+        } catch (RuntimeException e) {
+            next.discard();
+            throw e;
+        }
+        life = next;
         return new Digest(snapshot.step(), snapshot.digest());
     }
 }

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.atomic.AtomicBoolean;
+import org.jspecify.annotations.Nullable;
 
 /// A step's gradients and other inputs on their way in: each goes straight to its place in the flat memory.
 final class StepBody implements Incoming<StepAnswer>, SafetensorsReceiver.Destinations {
@@ -27,6 +28,7 @@ final class StepBody implements Incoming<StepAnswer>, SafetensorsReceiver.Destin
     private long receiveNanos;
     private Expected.Match match = NONE;
     private BitSet given = new BitSet();
+    private @Nullable Ahead ahead;
 
     StepBody(Steps steps, StepOrder order, Lease buffer) {
         this.steps = steps;
@@ -63,12 +65,16 @@ final class StepBody implements Incoming<StepAnswer>, SafetensorsReceiver.Destin
             steps.gradients().requireAll(match, "; send every tensor's, or ask for partial=true");
         }
         given = steps.inputs().given(match);
+        ahead = steps.session().isSmall() ? null : new Ahead(steps.session().stepper(), buffer.memory(), match);
         return steps.gradients().destinations(match, buffer.memory());
     }
 
     @Override
     public void write(ByteBuffer chunk) {
         receiver.write(chunk);
+        if (ahead != null) {
+            ahead.received(receiver.dataReceived());
+        }
     }
 
     @Override
@@ -112,6 +118,9 @@ final class StepBody implements Incoming<StepAnswer>, SafetensorsReceiver.Destin
 
     private void end() {
         if (ended.compareAndSet(false, true)) {
+            if (ahead != null) {
+                ahead.end();
+            }
             buffer.release();
             steps.ended();
         }

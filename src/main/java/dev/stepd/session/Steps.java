@@ -196,7 +196,7 @@ final class Steps {
 
     /// Copies the parameters, on the strand, into memory of a buffer's size.
     SafetensorsMessage parametersInto(MemorySegment copy) {
-        Copying.gather(session.stepper().parameters(), copy);
+        session.stepper().readParameters(copy);
         return new SafetensorsMessage(parametersHeader, List.of(copy.asSlice(0, parameters.byteCount())));
     }
 

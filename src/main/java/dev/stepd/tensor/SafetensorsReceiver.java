@@ -73,6 +73,11 @@ public final class SafetensorsReceiver {
         }
     }
 
+    /// Bytes of tensors that have come so far.
+    public long dataReceived() {
+        return headerRead ? received - LENGTH_BYTES - headerLength : 0;
+    }
+
     /// Declares the body complete.
     ///
     /// @throws ServiceException `MALFORMED_BODY` when bytes are missing

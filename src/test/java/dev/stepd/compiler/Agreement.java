@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.stepd.codegen.cpu.KernelCompiler;
 import dev.stepd.device.Device;
 import dev.stepd.device.cpu.CpuDevice;
+import dev.stepd.device.cuda.ShimDevices;
 import dev.stepd.expr.Buffer;
 import dev.stepd.expr.Expr;
 import dev.stepd.expr.Interpreter;
@@ -17,13 +18,16 @@ import dev.stepd.expr.stage.Planner;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.stream.Stream;
 
-/// Compiles programs for vectors of every width and crews of every size, and holds them to the interpreter.
+/// Compiles programs for vectors of every width, crews of every size, and the CUDA device, and holds them to the interpreter.
 public final class Agreement implements AutoCloseable {
-    private final List<Device> devices = List.of(
+    private final List<Device> own = List.of(
             new CpuDevice(new KernelCompiler(128), 1L << 30, 2),
             new CpuDevice(new KernelCompiler(256), 1L << 30, 1),
             new CpuDevice(new KernelCompiler(512), 1L << 30, 3));
+    private final List<Device> devices =
+            Stream.concat(own.stream(), ShimDevices.shared().stream()).toList();
 
     /// Every bit of every array agrees after one step.
     ///
@@ -40,7 +44,7 @@ public final class Agreement implements AutoCloseable {
         var plan = Planner.plan(expanded);
         for (var device : devices) {
             assertThat(expected.differences(Compiled.run(device, plan, world, steps)))
-                    .as("%s on device %d%n%s%n%s", what, devices.indexOf(device), program, plan)
+                    .as("%s on %s, device %d%n%s%n%s", what, device.name(), devices.indexOf(device), program, plan)
                     .isEmpty();
         }
     }
@@ -66,6 +70,6 @@ public final class Agreement implements AutoCloseable {
 
     @Override
     public void close() {
-        devices.forEach(Device::close);
+        own.forEach(Device::close);
     }
 }

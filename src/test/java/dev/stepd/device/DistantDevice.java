@@ -9,6 +9,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicLong;
 
 /// A device whose memory the host cannot address: it computes as the processor does, over memory of its own that nothing is told
 /// of. Bodies are fetched when a plan first runs over them, and what plans write is sent back.
@@ -16,6 +17,7 @@ public final class DistantDevice implements Device {
     private final String name;
     private final CpuDevice inner;
     private final HostMemory host;
+    private final AtomicLong fetchedEarly = new AtomicLong();
 
     /// @param memoryBytes of the device, apart from `host`
     /// @param host main memory, which stays the caller's
@@ -47,7 +49,7 @@ public final class DistantDevice implements Device {
 
     @Override
     public Body body(long bytes, String purpose) {
-        return new DistantBody(inner, inner.memory().allocate(bytes, purpose), bytes);
+        return new DistantBody(inner, inner.memory().allocate(bytes, purpose), bytes, fetchedEarly);
     }
 
     @Override
@@ -69,6 +71,11 @@ public final class DistantDevice implements Device {
             mirrors.values().forEach(mirror -> mirror.there.close());
             throw e;
         }
+    }
+
+    /// Bytes of bodies that were fetched before a plan ran over them.
+    public long fetchedEarly() {
+        return fetchedEarly.get();
     }
 
     @Override
@@ -147,10 +154,12 @@ public final class DistantDevice implements Device {
         private final Body inner;
         private final HostRegion there;
         private final long bytes;
+        private final AtomicLong fetchedEarly;
         private MemorySegment here = MemorySegment.NULL;
         private long fetched;
 
-        DistantBody(CpuDevice device, HostRegion there, long bytes) {
+        DistantBody(CpuDevice device, HostRegion there, long bytes, AtomicLong fetchedEarly) {
+            this.fetchedEarly = fetchedEarly;
             this.inner = device.body(bytes, "a body");
             this.there = there;
             this.bytes = bytes;
@@ -169,6 +178,11 @@ public final class DistantDevice implements Device {
 
         @Override
         public void arrived(long end) {
+            fetchedEarly.addAndGet(Math.max(0, end - fetched));
+            fetch(end);
+        }
+
+        void fetch(long end) {
             if (end > fetched) {
                 MemorySegment.copy(here, fetched, there.segment(), fetched, end - fetched);
                 fetched = end;
@@ -209,9 +223,14 @@ public final class DistantDevice implements Device {
         }
 
         @Override
+        public void prepare(Spans spans) {
+            inner.prepare(spans);
+        }
+
+        @Override
         public void run(Spans spans, Body body) {
             var distant = (DistantBody) body;
-            distant.arrived(distant.here.equals(MemorySegment.NULL) ? 0 : distant.bytes);
+            distant.fetch(distant.here.equals(MemorySegment.NULL) ? 0 : distant.bytes);
             mirrors.values().forEach(mirror -> mirror.there.array().write(0, mirror.here));
             inner.run(spans, distant.inner);
             written.forEach(mirror -> mirror.there.array().read(0, mirror.here));

@@ -125,6 +125,7 @@ class BadInputTest {
                 arguments("patch out of range", Call.json("PATCH", session, "{\"optimizer\": {\"beta1\": 1.5}}"), 422, "invalid-value", "beta1"),
                 arguments("restore of no snapshot", Call.json("POST", session + "/restore", "{\"snapshot\": \"absent\"}"), 404, "not-found", "absent"),
                 arguments("restore without one", Call.json("POST", session + "/restore", "{}"), 422, "invalid-value", "snapshot"),
+                arguments("restore to a number", Call.json("POST", session + "/restore", "{\"snapshot\": \"a\", \"device\": 1}"), 422, "invalid-value", "device is 1"),
                 arguments("restore of a number", Call.json("POST", session + "/restore", "{\"snapshot\": 1}"), 422, "invalid-value", "snapshot"));
     }
 

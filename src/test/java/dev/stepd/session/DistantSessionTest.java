@@ -1,6 +1,7 @@
 package dev.stepd.session;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowable;
 
 import dev.stepd.device.DistantDevice;
 import dev.stepd.device.cpu.CpuDevice;
@@ -8,14 +9,24 @@ import dev.stepd.engine.Devices;
 import dev.stepd.engine.Engine;
 import dev.stepd.error.ErrorCode;
 import dev.stepd.store.jdbc.JdbcSnapshotStore;
+import dev.stepd.tensor.Bodies;
+import dev.stepd.tensor.DType;
+import dev.stepd.tensor.Part;
+import dev.stepd.tensor.SafetensorsMessage;
+import dev.stepd.tensor.Shape;
+import java.lang.foreign.Arena;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalLong;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /// A session on a device whose memory the host cannot address gives, byte for byte, what one on the processor does: steps, downloads,
@@ -38,6 +49,7 @@ class DistantSessionTest {
     Path folder;
 
     private Server server;
+    private DistantDevice device;
 
     @BeforeEach
     void start() {
@@ -51,8 +63,8 @@ class DistantSessionTest {
 
     private Server withDistant() {
         var cpu = new CpuDevice(1 << 28, 2);
-        var distant = new DistantDevice("cuda:0", 1 << 26, cpu.host());
-        return server(new Devices(List.of(distant, cpu), "there is one"));
+        device = new DistantDevice("cuda:0", 1 << 26, cpu.host());
+        return server(new Devices(List.of(device, cpu), "there is one"));
     }
 
     private Server withoutDistant() {
@@ -157,6 +169,67 @@ class DistantSessionTest {
     }
 
     @Test
+    void aSessionWhoseDeviceIsGoneIsRestoredOnAnother() {
+        var session = create(CODED, "cuda:0");
+        Server.step(session, 1, body(1));
+        var taken = Server.get(session.snapshot());
+        server.close();
+        server = withoutDistant();
+        var lost = server.sessions.find(session.id());
+        assertThat(lost.status().status()).contains("or name another with the restore");
+        assertThat(catchThrowable(() -> Server.get(lost.restore(taken.id())))).hasMessageContaining("device is cuda:0");
+        assertThat(catchThrowable(() -> Server.get(lost.restore(taken.id(), "cpus")))).hasMessageContaining("did you mean \"cpu\"?");
+        assertThat(Server.get(lost.restore(taken.id(), "cpu"))).isEqualTo(new Session.Digest(1, taken.digest()));
+        assertThat(lost.status().device()).isEqualTo("cpu");
+        Server.step(lost, 2, body(2));
+        var digest = Server.get(lost.digest());
+        server.close();
+        server = withDistant();
+        assertThat(server.sessions.find(session.id()).status().device()).isEqualTo("cpu");
+        assertThat(Server.get(server.sessions.find(session.id()).digest())).isEqualTo(digest);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {ADAM, CODED})
+    void aRestoreMovesALiveSession(String description) {
+        var session = create(description, "cuda");
+        Server.step(session, 1, body(1));
+        var taken = Server.get(session.snapshot());
+        var second = Server.step(session, 2, body(2)).deltas();
+        try (var late = session.receiveStep(Server.order(3, body(3)))) {
+            late.write(ByteBuffer.wrap(body(3)));
+            assertThat(Server.get(session.restore(taken.id(), "cpu")).digest()).isEqualTo(taken.digest());
+            assertThat(catchThrowable(() -> Server.get(late.finish())))
+                    .satisfies(e -> assertThat(Server.codeOf(e)).isEqualTo(ErrorCode.UNAVAILABLE));
+        }
+        assertThat(session.status().device()).isEqualTo("cpu");
+        assertThat(device.memory().freeBytes()).isEqualTo(device.memory().capacityBytes());
+        assertThat(Server.get(session.digest()).digest()).isEqualTo(taken.digest());
+        assertThat(Server.step(session, 2, body(2)).deltas()).isEqualTo(second);
+        Server.get(session.restore(taken.id(), "cuda:0"));
+        assertThat(Server.step(session, 2, body(2)).deltas()).isEqualTo(second);
+        assertThat(session.status().device()).isEqualTo("cuda:0");
+        server.kill();
+        server = withDistant();
+        assertThat(server.sessions.find(session.id()).status().step()).isEqualTo(1);
+        assertThat(server.sessions.find(session.id()).status().device()).isEqualTo("cuda:0");
+    }
+
+    @Test
+    void aMoveThatCannotBeChangesNothing() {
+        var session = create(ADAM, "cuda");
+        Server.step(session, 1, body(1));
+        var taken = Server.get(session.snapshot());
+        Server.step(session, 2, body(2));
+        assertThat(catchThrowable(() -> Server.get(session.restore(taken.id(), "cuda:4"))))
+                .satisfies(e -> assertThat(Server.codeOf(e)).isEqualTo(ErrorCode.DEVICE_UNAVAILABLE));
+        assertThat(catchThrowable(() -> Server.get(session.restore("absent", "cpu"))))
+                .satisfies(e -> assertThat(Server.codeOf(e)).isEqualTo(ErrorCode.NOT_FOUND));
+        assertThat(Server.step(session, 3, body(3)).step()).isEqualTo(3);
+        assertThat(session.status().device()).isEqualTo("cuda:0");
+    }
+
+    @Test
     void storesWithoutMainMemoryForACopy() {
         var cpu = new CpuDevice(1_100_000, 2);
         server.close();
@@ -187,9 +260,71 @@ class DistantSessionTest {
         assertThat(cpu.memory().freeBytes()).isEqualTo(cpu.memory().capacityBytes());
     }
 
+    private static final String LARGE = """
+            {"optimizer": {"name": "sgd", "lr": 1, "momentum": 0.5}, "durability": "none", "device": "%s",
+             "tensors": [{"name": "w", "shape": [700000]}, {"name": "b", "shape": [3]}]}""";
+
+    private static byte[] large(DType dtype, int seed) {
+        try (var arena = Arena.ofConfined()) {
+            var values = arena.allocate(700_000L * dtype.bytes(), 8);
+            for (long i = 0; i < values.byteSize(); i++) {
+                values.set(ValueLayout.JAVA_BYTE, i, (byte) (i % 59 + seed));
+            }
+            var few = arena.allocateFrom(ValueLayout.JAVA_FLOAT, seed, -seed, 0.5f);
+            return Bodies.sent(SafetensorsMessage.of(List.of(
+                    new Part("w", dtype, Shape.of(700_000), values), new Part("b", DType.F32, Shape.of(3), few)), Map.of()));
+        }
+    }
+
+    private static void send(Incoming<StepAnswer> incoming, byte[] body, int from, int to) {
+        for (int at = from; at < to; at += 50_001) {
+            incoming.write(ByteBuffer.wrap(body, at, Math.min(50_001, to - at)));
+        }
+    }
+
+    private static Server.Reply stepInChunks(Session session, int number, byte[] body) {
+        try (var incoming = session.receiveStep(Server.order(number, body))) {
+            send(incoming, body, 0, body.length);
+            return Server.reply(Server.get(incoming.finish()));
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"F32", "F16", "BF16"})
+    void fetchesABodyWhileItArrives(DType dtype) {
+        var distant = server.create(LARGE.formatted("cuda"));
+        var near = server.create(LARGE.formatted("cpu"));
+        for (int step = 1; step <= 3; step++) {
+            var body = large(dtype, step);
+            assertThat(stepInChunks(distant, step, body).deltas()).isEqualTo(Server.step(near, step, body).deltas());
+        }
+        assertThat(device.fetchedEarly()).isGreaterThan(3 * 2_000_000).isLessThanOrEqualTo(3 * 2_800_012);
+    }
+
+    @Test
+    void stepsWhatCameWhicheverBodyWasFetched() {
+        var distant = server.create(LARGE.formatted("cuda"));
+        var near = server.create(LARGE.formatted("cpu"));
+        var first = large(DType.F32, 1);
+        var second = large(DType.F32, 2);
+        var lost = large(DType.F32, 3);
+        try (var cut = distant.receiveStep(Server.order(1, lost))) {
+            send(cut, lost, 0, lost.length / 2);
+        }
+        try (var early = distant.receiveStep(Server.order(0, second))) {
+            send(early, second, 0, second.length / 2);
+            assertThat(stepInChunks(distant, 1, first).deltas()).isEqualTo(Server.step(near, 1, first).deltas());
+            send(early, second, second.length / 2, second.length);
+            assertThat(Server.reply(Server.get(early.finish())).deltas()).isEqualTo(Server.step(near, 2, second).deltas());
+        }
+        assertThat(stepInChunks(distant, 2, second).replayed()).isTrue();
+        assertThat(stepInChunks(distant, 3, first).deltas()).isEqualTo(Server.step(near, 3, first).deltas());
+        assertThat(device.fetchedEarly()).isPositive();
+    }
+
     @Test
     void refusesADeviceThatIsNotThere() {
-        assertThat(org.assertj.core.api.Assertions.catchThrowable(() -> server.create(ADAM.formatted("cuda:3"))))
+        assertThat(catchThrowable(() -> server.create(ADAM.formatted("cuda:3"))))
                 .satisfies(e -> assertThat(Server.codeOf(e)).isEqualTo(ErrorCode.DEVICE_UNAVAILABLE))
                 .hasMessageContaining("device is cuda:3, this server has [cuda:0, cpu]");
     }

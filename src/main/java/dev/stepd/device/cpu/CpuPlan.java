@@ -5,6 +5,7 @@ import dev.stepd.device.Array;
 import dev.stepd.device.Body;
 import dev.stepd.device.BoundPlan;
 import dev.stepd.device.Domain;
+import dev.stepd.device.Extents;
 import dev.stepd.device.HostArray;
 import dev.stepd.device.HostMemory;
 import dev.stepd.device.HostRegion;
@@ -139,11 +140,16 @@ final class CpuPlan implements BoundPlan {
         if (body.byteSize() < bodyBytes || !body.isNative()) {
             throw new IllegalStateException("the body needs " + bodyBytes + " bytes outside the heap: " + body);
         }
-        if (spans != now) {
-            cut(now);
-        }
+        prepare(now);
         for (int i = 0; i < phases.size(); i++) { // an iterator would be an object in every step
             phases.get(i).run(crew, body.address());
+        }
+    }
+
+    @Override
+    public void prepare(Spans now) {
+        if (spans != now) {
+            cut(now);
         }
     }
 

@@ -6,6 +6,8 @@ import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import java.nio.file.Files;
+import java.nio.file.Path;
 
 /// A shared library of the system, loaded for as long as the process lives. Unlike what the runtime offers, it says why a
 /// library does not load.
@@ -34,7 +36,7 @@ final class NativeLibrary {
             var handle = (MemorySegment) Loader.DLOPEN.invokeExact(arena.allocateFrom(name), RTLD_LAZY);
             if (handle.address() == 0) {
                 var reason = (MemorySegment) Loader.DLERROR.invokeExact();
-                throw new LoadException(reason.address() == 0 ? name + " does not load" : text(reason));
+                throw new LoadException(reason.address() == 0 ? name + " does not load" : why(name, text(reason)));
             }
             return new NativeLibrary(name, handle);
         } catch (LoadException e) {
@@ -42,6 +44,14 @@ final class NativeLibrary {
         } catch (Throwable e) {
             throw new LoadException(name + " cannot be loaded on this platform: " + e);
         }
+    }
+
+    /// Of a library for another processor the loader says that there is none.
+    private static String why(String name, String reason) {
+        boolean isThere = Path.of(name).isAbsolute() && Files.exists(Path.of(name));
+        return isThere && reason.startsWith(name + ":") && reason.contains("No such file")
+                ? name + " is for another processor"
+                : reason;
     }
 
     /// @throws LoadException if the library has no such function

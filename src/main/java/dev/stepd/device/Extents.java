@@ -1,16 +1,14 @@
-package dev.stepd.device.cpu;
+package dev.stepd.device;
 
-import dev.stepd.device.Domain;
-import dev.stepd.device.Spans;
 import dev.stepd.expr.Scope;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /// Fills the arrays that say how many elements each index of a scope covers.
-final class Extents {
+public final class Extents {
     private Extents() {}
 
-    static void fill(MemorySegment into, Scope scope, Domain domain, Spans spans) {
+    public static void fill(MemorySegment into, Scope scope, Domain domain, Spans spans) {
         switch (scope.kind()) {
             case SESSION, GROUP -> fillShared(into, scope, domain, spans);
             case TENSOR, ROW, COLUMN, BLOCK, ELEMENT -> fillByTensor(into, scope, domain);

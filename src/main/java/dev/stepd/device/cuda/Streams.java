@@ -1,0 +1,54 @@
+package dev.stepd.device.cuda;
+
+/// What one session's work goes through while it steps: copies in, kernels, and copies out each in an order of their own, so that
+/// all three go on at once.
+record Streams(CudaStream in, CudaStream kernels, CudaStream out, CudaEvent arrived, CudaEvent computed, CudaEvent done)
+        implements AutoCloseable {
+    static Streams open(CudaContext context) {
+        return new Streams(
+                context.stream(CudaStream.Priority.NORMAL),
+                context.stream(CudaStream.Priority.NORMAL),
+                context.stream(CudaStream.Priority.NORMAL),
+                context.event(CudaEvent.Kind.ORDER),
+                context.event(CudaEvent.Kind.ORDER),
+                context.event(CudaEvent.Kind.SLEEP));
+    }
+
+    /// What kernels do from now on waits for what was copied in.
+    void kernelsAfterCopies() {
+        in.record(arrived);
+        kernels.await(arrived);
+    }
+
+    /// What is copied out from now on waits for the kernels.
+    void copiesAfterKernels() {
+        kernels.record(computed);
+        out.await(computed);
+    }
+
+    /// Returns when everything is done.
+    void await() {
+        in.record(arrived);
+        out.await(arrived);
+        kernels.record(computed);
+        out.await(computed);
+        out.record(done);
+        done.synchronize();
+    }
+
+    /// Returns when the kernels are done, where nothing was copied.
+    void awaitKernels() {
+        kernels.record(done);
+        done.synchronize();
+    }
+
+    @Override
+    public void close() {
+        in.close();
+        kernels.close();
+        out.close();
+        arrived.close();
+        computed.close();
+        done.close();
+    }
+}
