@@ -173,9 +173,9 @@ struct Allocation {
 };
 
 struct Context {
-    Context(int device, bool primary) : device(device), primary(primary) {}
+    Context(int device, std::shared_ptr<std::size_t> used) : device(device), used(std::move(used)) {}
     int device;
-    bool primary;
+    std::shared_ptr<std::size_t> used;  // bytes of the device's memory, with its other contexts
     unsigned retained = 0, flags = 0;
     bool alive = true;
     CUresult sticky = SUCCESS;
@@ -201,13 +201,12 @@ struct Driver {
     int devices;
     int capability;                    // 90 is 9.0
     std::size_t memory_bytes;          // of each device
-    std::vector<std::size_t> memory_used;
-    std::vector<Context *> primaries;  // by device; made on first use and kept
+    std::vector<Context *> primaries;  // by device; kept
     std::set<Context *> contexts;      // made by cuCtxCreate
+    std::set<Context *> set_aside;     // held by somebody when the shim was reset
     std::map<std::string, Fault> faults;
     std::map<std::string, long> calls;
-    std::set<Graph *> graphs;
-    std::map<Graph *, std::shared_ptr<Graph>> graph_refs;
+    std::map<Graph *, std::shared_ptr<Graph>> graphs;
     std::vector<std::shared_ptr<Capture>> captures;
     std::uint64_t seed = 1;
     Random random{1};
@@ -239,7 +238,6 @@ void destroy_resources(Context &context);
 long live_objects();
 
 // contexts' memory
-std::size_t &used(Context &context);
 bool in_one_allocation(Context &context, CUdeviceptr address, std::size_t bytes);
 CUresult check_guards(Context &context, const std::string &after);
 void release(Allocation &allocation);

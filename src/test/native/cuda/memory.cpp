@@ -70,8 +70,6 @@ Allocation *find(Context &context, std::uintptr_t address) {
 }
 }  // namespace
 
-std::size_t &used(Context &context) { return driver().memory_used[(std::size_t) context.device]; }
-
 bool in_one_allocation(Context &context, CUdeviceptr address, std::size_t bytes) {
     if (Allocation *a = find(context, address)) return address - (std::uintptr_t) a->data + bytes <= a->bytes;
     for (auto &[_, module] : context.modules) {
@@ -130,7 +128,7 @@ using namespace shim;
 
 EXPORT CUresult cuMemGetInfo_v2(std::size_t *free, std::size_t *total) {
     ENTER("cuMemGetInfo", CONTEXT);
-    std::size_t now = used(*call.context), all = driver().memory_bytes;
+    std::size_t now = *call.context->used, all = driver().memory_bytes;
     *free = now > all ? 0 : all - now;
     *total = all;
     return SUCCESS;
@@ -140,7 +138,7 @@ EXPORT CUresult cuMemAlloc_v2(CUdeviceptr *address, std::size_t bytes) {
     ENTER("cuMemAlloc", CONTEXT);
     if (auto refused = refuse_in_capture(*call.context)) return refused;
     if (bytes == 0 || address == nullptr) return INVALID_VALUE;
-    std::size_t &now = used(*call.context);
+    std::size_t &now = *call.context->used;
     if (bytes > driver().memory_bytes || now > driver().memory_bytes - bytes) return OUT_OF_MEMORY;
     char *data;
     if (auto error = allocate(*call.context, Kind::DEVICE, bytes, 0, data)) return error;
@@ -156,7 +154,7 @@ static CUresult free_memory(Context &context, std::uintptr_t address, Kind kind,
         return INVALID_VALUE;
     }
     bool damaged = report(found->second, std::string("something before ") + name);
-    if (kind == Kind::DEVICE) used(context) -= found->second.bytes;
+    if (kind == Kind::DEVICE) *context.used -= found->second.bytes;
     release(found->second);
     context.memory.erase(found);
     // as on the device, where whoever calls next learns of it

@@ -167,7 +167,8 @@ public final class CudaShim {
         }
     }
 
-    /// As after it was loaded: contexts lose all they hold, faults are gone, counts begin anew.
+    /// As after it was loaded: faults are gone, devices have their memory, counts begin anew. Contexts that somebody still
+    /// holds stay theirs, uncounted; let go of them before, or they keep what they have.
     public void reset() {
         try {
             handle(driver, "shimReset", null).invoke();

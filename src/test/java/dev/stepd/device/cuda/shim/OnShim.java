@@ -26,11 +26,13 @@ import jcuda.driver.CUmodule;
 import jcuda.driver.CUresult;
 import jcuda.driver.CUstream;
 import jcuda.driver.CUstream_flags;
+import jcuda.driver.JCudaDriver;
 
 /// A fresh shim with device 0's context current, and the calls of JCuda that its tests make over and over.
 final class OnShim implements AutoCloseable {
     static final CUstream DEFAULT = new CUstream();
 
+    private final CUcontext before = new CUcontext();
     final CudaShim shim = CudaShim.load();
     final ShimNvrtc nvrtc = ShimNvrtc.at(shim.nvrtc());
 
@@ -40,6 +42,7 @@ final class OnShim implements AutoCloseable {
         assumeTrue(CudaShim.available(), "no CUDA shim");
         var on = new OnShim();
         on.shim.reset();
+        JCudaDriver.cuCtxGetCurrent(on.before); // another test's, which goes on with it
         on.begin();
         return on;
     }
@@ -55,7 +58,8 @@ final class OnShim implements AutoCloseable {
 
     @Override
     public void close() {
-        cuCtxSetCurrent(new CUcontext());
+        JCudaDriver.cuDevicePrimaryCtxReset(new CUdevice());
+        cuCtxSetCurrent(before);
         shim.reset();
     }
 

@@ -183,6 +183,18 @@ class ShimMemoryTest {
         assertThat(cuStreamSynchronize(OnShim.DEFAULT)).isEqualTo(CUresult.CUDA_ERROR_ECC_UNCORRECTABLE);
     }
 
+    /// Tests share one virtual machine, and some keep a device from one to the next.
+    @Test
+    void resetLeavesOthersTheirContexts() {
+        var x = on.device(1f, 2f);
+        on.shim.reset();
+        assertThat(on.shim.balance()).isZero();
+        assertThat(on.floats(x, 2)).containsExactly(1, 2);
+        on.check(cuMemFree(x));
+        on.begin();
+        assertThat(cuMemFree(x)).isEqualTo(CUresult.CUDA_ERROR_INVALID_VALUE);
+    }
+
     @Test
     void balanceCountsWhatLives() {
         long before = on.shim.balance();
