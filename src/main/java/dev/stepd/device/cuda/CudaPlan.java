@@ -129,8 +129,8 @@ final class CudaPlan implements BoundPlan {
             parts.pointToHost(image, all);
         }
         var streams = image.streams();
-        all.launch(streams.kernels());
-        streams.awaitKernels();
+        all.launch(streams.small());
+        streams.awaitSmall();
         image.release();
     }
 

@@ -24,6 +24,9 @@ final class KernelLaunch implements AutoCloseable {
     private static final int TILES_EACH = 8;
     private static final long TILE_ELEMENTS_MAX = 8L * CudaProgram.TILE_ELEMENTS;
 
+    /// Tiles that a block takes at most: some ten microseconds each.
+    private static final int BLOCK_TILES_MAX = 8;
+
     private final CudaDevice device;
     private final Kernel kernel;
     private final CudaFunction function;
@@ -154,9 +157,11 @@ final class KernelLaunch implements AutoCloseable {
         return (int) Math.min(blocksMax, Math.ceilDiv(cutting().partials(), (long) CudaProgram.THREADS));
     }
 
+    /// Enough blocks to fill the device, and more where each would take long: other sessions' blocks get their turn in between.
     private void launch(CudaStream stream, CudaFunction which, int count, Arguments with) {
         if (count > 0) {
-            stream.launch(which, Math.min(count, blocksMax), CudaProgram.THREADS, 0, with);
+            int blocks = Math.max(blocksMax, Math.ceilDiv(count, BLOCK_TILES_MAX));
+            stream.launch(which, Math.min(count, blocks), CudaProgram.THREADS, 0, with);
         }
     }
 

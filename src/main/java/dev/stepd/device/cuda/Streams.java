@@ -1,14 +1,16 @@
 package dev.stepd.device.cuda;
 
 /// What one session's work goes through while it steps: copies in, kernels, and copies out each in an order of their own, so that
-/// all three go on at once.
-record Streams(CudaStream in, CudaStream kernels, CudaStream out, CudaEvent arrived, CudaEvent computed, CudaEvent done)
+/// all three go on at once. Small plans go by themselves, before what is waiting of large ones.
+record Streams(
+        CudaStream in, CudaStream kernels, CudaStream out, CudaStream small, CudaEvent arrived, CudaEvent computed, CudaEvent done)
         implements AutoCloseable {
     static Streams open(CudaContext context) {
         return new Streams(
                 context.stream(CudaStream.Priority.NORMAL),
                 context.stream(CudaStream.Priority.NORMAL),
                 context.stream(CudaStream.Priority.NORMAL),
+                context.stream(CudaStream.Priority.HIGH),
                 context.event(CudaEvent.Kind.ORDER),
                 context.event(CudaEvent.Kind.ORDER),
                 context.event(CudaEvent.Kind.SLEEP));
@@ -36,9 +38,9 @@ record Streams(CudaStream in, CudaStream kernels, CudaStream out, CudaEvent arri
         done.synchronize();
     }
 
-    /// Returns when the kernels are done, where nothing was copied.
-    void awaitKernels() {
-        kernels.record(done);
+    /// Returns when a small plan is done.
+    void awaitSmall() {
+        small.record(done);
         done.synchronize();
     }
 
@@ -47,6 +49,7 @@ record Streams(CudaStream in, CudaStream kernels, CudaStream out, CudaEvent arri
         in.close();
         kernels.close();
         out.close();
+        small.close();
         arrived.close();
         computed.close();
         done.close();
