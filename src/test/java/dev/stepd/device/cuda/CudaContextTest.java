@@ -169,31 +169,6 @@ class CudaContextTest {
     }
 
     @Test
-    void whatWasCapturedIsLaunchedAsOne() {
-        try (var stream = context.stream(CudaStream.Priority.NORMAL);
-                var pinned = context.pin(BYTES);
-                var module = module();
-                var arguments = new Arguments(24)) {
-            long values = context.allocate(BYTES);
-            set(arguments, values, 2);
-            stream.beginCapture();
-            stream.copyIn(values, pinned.segment().address(), BYTES);
-            stream.launch(module.function("scale"), 3, 256, 0, arguments);
-            stream.copyOut(pinned.segment().address(), values, BYTES);
-            try (var graph = stream.endCapture()) {
-                count(pinned.segment());
-                set(arguments, 0, 0); // the graph has its own copy
-                stream.launch(graph);
-                stream.launch(graph);
-                stream.synchronize();
-                assertHolds(pinned.segment(), 999, 3996);
-            }
-            context.free(values);
-        }
-        assertThat(shim.balance()).isZero();
-    }
-
-    @Test
     void functionsSayWhatTheyTake() {
         try (var module = module()) {
             var function = module.function("scale");
