@@ -6,6 +6,7 @@ import dev.stepd.expr.stage.Stage;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /// What holds slots and runs plans. Safe for concurrent use.
 public interface Device extends AutoCloseable {
@@ -41,6 +42,11 @@ public interface Device extends AutoCloseable {
                     .forEach(buffer -> inBody.put(buffer, 0L));
         }
         return bind(plan, domain, arrays, inBody);
+    }
+
+    /// Why the device cannot be used any more, with the state of every session on it gone; null while it can.
+    default @Nullable String reasonLost() {
+        return null;
     }
 
     /// How often a pass was compiled rather than found: equal before and after a step that is like an earlier one.

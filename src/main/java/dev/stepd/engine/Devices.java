@@ -7,6 +7,7 @@ import dev.stepd.error.Nearest;
 import dev.stepd.error.ServiceException;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
 
 /// The devices sessions may live on, and who gets which. Safe for concurrent use. Owns the devices.
@@ -27,6 +28,11 @@ public final class Devices implements AutoCloseable {
         this.withoutCuda = withoutCuda;
     }
 
+    /// The devices there are, lost ones included.
+    public List<Device> all() {
+        return all;
+    }
+
     /// The names of the devices there are.
     public List<String> names() {
         return all.stream().map(Device::name).toList();
@@ -35,19 +41,26 @@ public final class Devices implements AutoCloseable {
     /// The devices a session may be on, the one to try first at the front: what does not fit one may fit the next.
     ///
     /// @param asked `cpu`, `cuda:1`; `cuda` for any CUDA device; `auto` for the CUDA device with most room, then for the others
-    /// @throws ServiceException `DEVICE_UNAVAILABLE` for a device this server has not, `INVALID_VALUE` for what names none
+    /// @throws ServiceException `DEVICE_UNAVAILABLE` for a device this server has not or has lost, `INVALID_VALUE` for what names none
     List<Device> find(String asked) {
-        if (asked.equals(AUTO)) {
-            var best = new ArrayList<>(all);
-            best.sort(Comparator.comparing((Device device) -> !isCuda(device.name()))
-                    .thenComparing(device -> device.memory().freeBytes(), Comparator.reverseOrder()));
-            return best;
+        var named = all.stream().filter(device -> asked.equals(AUTO) || isNamed(device, asked)).toList();
+        var usable = named.stream().filter(device -> device.reasonLost() == null).toList();
+        if (usable.isEmpty()) {
+            throw !named.isEmpty() ? lost(asked, named) : isDevice(asked) ? absent(asked) : unknown(asked);
         }
-        var found = all.stream().filter(device -> device.name().equals(asked) || kind(device.name()).equals(asked)).toList();
-        if (found.isEmpty()) {
-            throw isDevice(asked) ? absent(asked) : unknown(asked);
-        }
-        return found;
+        return asked.equals(AUTO) ? byRoom(usable) : usable;
+    }
+
+    private static boolean isNamed(Device device, String asked) {
+        return device.name().equals(asked) || kind(device.name()).equals(asked);
+    }
+
+    private static List<Device> byRoom(List<Device> usable) {
+        var room = new HashMap<Device, Long>(); // asked for once: it changes meanwhile
+        usable.forEach(device -> room.put(device, device.memory().freeBytes()));
+        return usable.stream()
+                .sorted(Comparator.comparing((Device device) -> !isCuda(device.name())).thenComparing(room::get, Comparator.reverseOrder()))
+                .toList();
     }
 
     /// Main memory for what belongs to no device.
@@ -59,6 +72,11 @@ public final class Devices implements AutoCloseable {
         boolean reason = isCuda(asked) && names().stream().noneMatch(Devices::isCuda);
         return new ServiceException(ErrorCode.DEVICE_UNAVAILABLE, "device is " + asked + ", this server has " + names()
                 + (reason ? ": " + withoutCuda : ""));
+    }
+
+    private ServiceException lost(String asked, List<Device> named) {
+        var reasons = named.stream().map(device -> device.name() + " is lost until stepd restarts: " + device.reasonLost()).toList();
+        return new ServiceException(ErrorCode.DEVICE_UNAVAILABLE, "device is " + asked + ", but " + String.join("; ", reasons));
     }
 
     private ServiceException unknown(String asked) {

@@ -79,13 +79,17 @@ public final class Engine implements AutoCloseable {
         for (var candidate : candidates.subList(0, candidates.size() - 1)) {
             try {
                 return new Stepper(candidate, optimizer, blueprint.nonFinite());
-            } catch (ServiceException e) {
-                if (e.code() != ErrorCode.OUT_OF_MEMORY) {
+            } catch (RuntimeException e) {
+                if (!isOutOfMemory(e) && candidate.reasonLost() == null) {
                     throw e;
                 }
             }
         }
         return new Stepper(candidates.getLast(), optimizer, blueprint.nonFinite());
+    }
+
+    private static boolean isOutOfMemory(RuntimeException e) {
+        return e instanceof ServiceException refusal && refusal.code() == ErrorCode.OUT_OF_MEMORY;
     }
 
     /// Replaces hyperparameters, schedule or clipping from the next step on; slots and counters stay. The tensors must be the same.

@@ -12,6 +12,7 @@ final class Arguments {
     private enum Value {
         SWITCH("", "(?i)true|false", "true or false"),
         N("N", "\\d{1,9}", "a whole number"),
+        CUDA("auto|off", "(?i)auto|off|false", "auto or off"), // YAML reads a bare off as false
         SIZE("SIZE", "(?i)\\d{1,18}|\\d{1,9}[kmg]b", "bytes, such as 1048576, 512MB or 8GB"),
         TIME("TIME", "\\d{1,9}(ms|s|m|h|d)", "a time, such as 500ms, 30s or 2m"),
         ADDRESS("ADDRESS", ".+", "an address"),
@@ -48,6 +49,10 @@ final class Arguments {
             Flag.of("memory", Value.SIZE, "memory for sessions and bodies (three quarters of the machine's)"),
             Flag.of("bytes-in-flight", Value.SIZE, "memory for bodies alone (a quarter of --memory)"),
             Flag.of("threads", Value.N, "threads that work on one step at most (the machine's cores)"),
+            Flag.of("cuda", Value.CUDA, "whether GPUs are used where there are some (auto)"),
+            Flag.of("cuda-memory", Value.SIZE, "memory of each GPU for sessions (90 % of it)"),
+            Flag.of("pinned-memory", Value.SIZE, "main memory for bodies of all GPUs (a quarter of the machine's)"),
+            Flag.of("cuda-cache", Value.DIR, "folder of compiled kernels (cuda-cache in --data)"),
             Flag.of("session-limit", Value.N, "how many sessions may exist (10000)"),
             Flag.of("header-limit", Value.SIZE, "longest safetensors header (8MB)"),
             Flag.of("json-limit", Value.SIZE, "longest JSON body (16MB)"),

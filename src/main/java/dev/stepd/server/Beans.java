@@ -1,26 +1,33 @@
 package dev.stepd.server;
 
-import dev.stepd.device.cpu.CpuDevice;
 import dev.stepd.engine.Devices;
 import dev.stepd.engine.Engine;
 import dev.stepd.http.Optimizers;
 import dev.stepd.session.Sessions;
 import dev.stepd.store.SnapshotStore;
 import dev.stepd.store.jdbc.JdbcSnapshotStore;
+import io.micrometer.core.instrument.MeterRegistry;
 import io.micronaut.context.annotation.Bean;
 import io.micronaut.context.annotation.Factory;
 import jakarta.inject.Singleton;
 import java.io.IOException;
 import java.nio.file.Files;
-import java.util.List;
 
 /// What the server is made of. Destroyed in the reverse order: sessions end before the store they are kept in.
 @Factory
 final class Beans {
     @Singleton
+    Devices devices(ServerSettings settings, MeterRegistry registry) {
+        var devices = MachineDevices.open(settings);
+        DeviceMeters.register(devices, registry);
+        return devices;
+    }
+
+    /// Owns the devices.
+    @Singleton
     @Bean(preDestroy = "close")
-    Engine engine(ServerSettings settings) {
-        return new Engine(new Devices(List.of(new CpuDevice(settings.memoryBytes(), settings.threadCount())), "this version of stepd computes on processors only"));
+    Engine engine(Devices devices) {
+        return new Engine(devices);
     }
 
     @Singleton

@@ -14,11 +14,16 @@ import org.jspecify.annotations.Nullable;
 /// @param port the port; 0 for any that is free
 /// @param allowRemote whether `host` may be reached from other machines, which nothing authenticates
 /// @param data the folder of the database; made when absent
-/// @param memory bytes that sessions and bodies may hold together; three quarters of the machine's when absent
+/// @param memory bytes that sessions and bodies may hold together; three quarters of the machine's when absent, of which GPUs take
+///     `pinnedMemory`
 /// @param bytesInFlight bytes of bodies being received or waiting for their step; a quarter of `memory` when absent
 /// @param threads that work on one step at most; the machine's cores when absent
 /// @param headerLimit bytes of the longest safetensors header
 /// @param sessionLimit how many sessions may exist
+/// @param cuda whether GPUs are used: `auto`, where there are some, or `off`
+/// @param cudaMemory bytes of each GPU's memory for sessions; 90 % of it when absent
+/// @param pinnedMemory bytes of main memory for bodies on their way to and from all GPUs; a quarter of the machine's when absent
+/// @param cudaCache the folder of compiled kernels; `cuda-cache` in `data` when absent
 /// @param drainTimeout how long running steps may take to finish when the server ends
 @ConfigurationProperties("stepd")
 record ServerSettings(
@@ -31,9 +36,30 @@ record ServerSettings(
         @Nullable Integer threads,
         @Bindable(defaultValue = "8MB") @ReadableBytes long headerLimit,
         @Bindable(defaultValue = "10000") int sessionLimit,
+        @Bindable(defaultValue = "auto") String cuda,
+        @Nullable @ReadableBytes Long cudaMemory,
+        @Nullable @ReadableBytes Long pinnedMemory,
+        @Nullable Path cudaCache,
         @Bindable(defaultValue = "30s") Duration drainTimeout) {
     long memoryBytes() {
         return memory != null ? memory : machineBytes() / 4 * 3;
+    }
+
+    /// What is left of [#memoryBytes] for the processor's sessions where there are GPUs.
+    long memoryBesideCudaBytes() {
+        return memory != null ? memory : Math.max(0, memoryBytes() - pinnedBytes());
+    }
+
+    boolean usesCuda() {
+        return cuda.equalsIgnoreCase("auto");
+    }
+
+    long pinnedBytes() {
+        return pinnedMemory != null ? pinnedMemory : machineBytes() / 4;
+    }
+
+    Path cudaCacheFolder() {
+        return cudaCache != null ? cudaCache : data.resolve("cuda-cache");
     }
 
     long bytesInFlightMax() {

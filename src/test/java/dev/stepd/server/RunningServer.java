@@ -62,6 +62,7 @@ public final class RunningServer implements AutoCloseable {
         var all = new HashMap<String, Object>();
         all.put("stepd.port", "0");
         all.put("stepd.data", data.toString());
+        all.put("stepd.cuda", "off"); // whatever other tests have loaded, and whatever this machine has
         settings.forEach((key, value) -> all.put("stepd." + key, value));
         return new RunningServer(Server.start(all));
     }

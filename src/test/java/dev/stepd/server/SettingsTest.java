@@ -9,22 +9,29 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 
 /// Every setting has one default and one name in each of its three forms.
 class SettingsTest {
-    private static final Map<String, String> GIVEN = Map.of(
+    private static final Map<String, String> GIVEN = new TreeMap<>(Map.of(
             "host", "127.0.0.2", "port", "9000", "allow-remote", "true", "data", "elsewhere", "memory", "3GB",
-            "bytes-in-flight", "5MB", "threads", "3", "header-limit", "6KB", "session-limit", "7", "drain-timeout", "8s");
+            "bytes-in-flight", "5MB", "threads", "3", "header-limit", "6KB", "session-limit", "7", "drain-timeout", "8s"));
+
+    static {
+        GIVEN.putAll(Map.of("cuda", "off", "cuda-memory", "2GB", "pinned-memory", "1MB", "cuda-cache", "kernels"));
+    }
+
     private static final ServerSettings EXPECTED = new ServerSettings(
-            "127.0.0.2", 9000, true, Path.of("elsewhere"), 3L << 30, 5L << 20, 3, 6L << 10, 7, Duration.ofSeconds(8));
+            "127.0.0.2", 9000, true, Path.of("elsewhere"), 3L << 30, 5L << 20, 3, 6L << 10, 7, "off", 2L << 30, 1L << 20, Path.of("kernels"), Duration.ofSeconds(8));
 
     @Test
     void defaults() {
         try (var context = ApplicationContext.run()) {
             assertThat(context.getBean(ServerSettings.class)).isEqualTo(new ServerSettings(
-                    "127.0.0.1", 8080, false, Path.of("data"), null, null, null, 8 << 20, 10_000, Duration.ofSeconds(30)));
+                    "127.0.0.1", 8080, false, Path.of("data"), null, null, null, 8 << 20, 10_000,
+                    "auto", null, null, null, Duration.ofSeconds(30)));
         }
     }
 
@@ -56,9 +63,36 @@ class SettingsTest {
 
     @Test
     void memoryIsThreeQuartersOfTheMachineUnlessSaid() {
-        var settings = new ServerSettings("h", 0, false, Path.of("d"), null, null, null, 1, 1, Duration.ZERO);
+        var settings = new ServerSettings("h", 0, false, Path.of("d"), null, null, null, 1, 1, "auto", null, null, null, Duration.ZERO);
         assertThat(settings.memoryBytes()).isGreaterThan(1 << 20);
         assertThat(settings.bytesInFlightMax()).isEqualTo(settings.memoryBytes() / 4);
+    }
+
+    @Test
+    void cudaSettingsDependOnTheOthersUnlessSaid() {
+        var settings = new ServerSettings("h", 0, false, Path.of("d"), null, null, null, 1, 1, "AUTO", null, null, null, Duration.ZERO);
+        assertThat(settings.usesCuda()).isTrue();
+        assertThat(settings.cudaCacheFolder()).isEqualTo(Path.of("d", "cuda-cache"));
+        assertThat(settings.memoryBesideCudaBytes() + settings.pinnedBytes()).isEqualTo(settings.memoryBytes());
+        assertThat(EXPECTED.usesCuda()).isFalse();
+        assertThat(EXPECTED.memoryBesideCudaBytes()).isEqualTo(3L << 30);
+    }
+
+    @Test
+    void aVariableOfCudaAloneLeavesTheOthersAtTheirDefaults() {
+        var source = PropertySource.of("variables", Map.of("STEPD_CUDA_MEMORY", "2GB"), PropertySource.PropertyConvention.ENVIRONMENT_VARIABLE);
+        try (var context = ApplicationContext.builder().propertySources(source).start()) {
+            var settings = context.getBean(ServerSettings.class);
+            assertThat(settings.cuda()).isEqualTo("auto");
+            assertThat(settings.cudaMemory()).isEqualTo(2L << 30);
+            Arguments.check(context);
+        }
+    }
+
+    @Test
+    void cudaIsAutoOrOff() {
+        assertThatThrownBy(() -> Server.start(Map.of("stepd.cuda", "on")))
+                .isInstanceOf(UsageException.class).hasMessage("stepd.cuda is \"on\", expected auto or off");
     }
 
     @Test

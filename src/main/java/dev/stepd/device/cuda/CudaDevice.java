@@ -117,7 +117,7 @@ public final class CudaDevice implements Device {
         return lost == null;
     }
 
-    /// Why the device cannot be used any more, if it cannot.
+    @Override
     public @Nullable String reasonLost() {
         return lost;
     }
