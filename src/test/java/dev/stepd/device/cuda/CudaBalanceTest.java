@@ -7,9 +7,11 @@ import dev.stepd.engine.CudaSubjects;
 import java.util.Map;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.Isolated;
 
 /// What sessions took of a device they have given back when they are gone: as the driver counts it, and as the budget does.
 @Tag("gpu")
+@Isolated("others would take memory meanwhile")
 class CudaBalanceTest {
     private static final int SESSIONS = 100;
 
