@@ -24,9 +24,18 @@ public final class ShimDevices {
 
     /// Fresh ones; the caller closes them.
     public static List<CudaDevice> open() {
+        return open(Tuning.DEFAULT);
+    }
+
+    /// Ones that launch every kernel by itself, and cut bodies of more than a few elements into chunks.
+    public static List<CudaDevice> openInPieces() {
+        return open(new Tuning(0, 256));
+    }
+
+    private static List<CudaDevice> open(Tuning tuning) {
         CudaShim.load();
         if (CudaLibrary.find() instanceof CudaLibrary.Present library) {
-            return CudaDevices.open(library, CACHE, OptionalLong.of(MEMORY_BYTES), MEMORY_BYTES);
+            return CudaDevices.open(library, CACHE, OptionalLong.of(MEMORY_BYTES), MEMORY_BYTES, tuning);
         }
         throw new IllegalStateException(CudaLibrary.find().toString());
     }
