@@ -54,13 +54,19 @@ final class CudaBody implements Body {
 
     /// What is under way is done before the memory it reads may change.
     private void settle() {
-        if (streams != null) {
-            try {
-                streams.await();
-                release();
-            } catch (CudaError e) {
-                throw device.failed(e);
-            }
+        if (streams == null) {
+            return;
+        }
+        if (!device.isHealthy()) { // nothing is under way on it any more
+            streams.close();
+            streams = null;
+            return;
+        }
+        try {
+            streams.await();
+            release();
+        } catch (CudaError e) {
+            throw device.failed(e);
         }
     }
 

@@ -33,14 +33,12 @@ public final class GpuTests {
     }
 
     private static LauncherDiscoveryRequest request(String[] classes) {
-        // those that are safe side by side say so: compiling takes most of the time, and one processor each
         return LauncherDiscoveryRequestBuilder.request()
                 .selectors(selectClasspathRoots(Set.of(Path.of("target/test-classes"))))
                 .filters(TagFilter.includeTags("gpu"))
                 .filters(includeClassNamePatterns(classes.length == 0
                         ? new String[] {".*Test"}
                         : Arrays.stream(classes).map(name -> ".*\\." + name).toArray(String[]::new)))
-                .configurationParameter("junit.jupiter.execution.parallel.enabled", "true")
                 .build();
     }
 

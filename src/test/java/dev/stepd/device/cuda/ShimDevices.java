@@ -31,13 +31,23 @@ public final class ShimDevices {
 
     /// Fresh ones; the caller closes them.
     public static List<CudaDevice> open() {
+        return open(Tuning.DEFAULT);
+    }
+
+    /// Ones that launch every kernel by itself, and cut bodies of more than a few elements into chunks.
+    public static List<CudaDevice> openInPieces() {
+        return open(new Tuning(0, 256));
+    }
+
+    private static List<CudaDevice> open(Tuning tuning) {
         if (!isReal()) {
             CudaShim.load();
         }
         return switch (CudaLibrary.find()) {
             case CudaLibrary.Present library when isReal() ->
-                CudaDevices.open(library, CACHE, OptionalLong.empty(), PINNED_BYTES_REAL);
-            case CudaLibrary.Present library -> CudaDevices.open(library, CACHE, OptionalLong.of(MEMORY_BYTES), MEMORY_BYTES);
+                CudaDevices.open(library, CACHE, OptionalLong.empty(), PINNED_BYTES_REAL, tuning);
+            case CudaLibrary.Present library ->
+                CudaDevices.open(library, CACHE, OptionalLong.of(MEMORY_BYTES), MEMORY_BYTES, tuning);
             case CudaLibrary.Absent(var reason) -> throw new IllegalStateException(reason);
         };
     }

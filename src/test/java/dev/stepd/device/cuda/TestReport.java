@@ -55,7 +55,7 @@ final class TestReport implements TestExecutionListener {
         result.getThrowable().ifPresent(throwable -> throwable.printStackTrace(System.out));
     }
 
-    /// `LargeOnCudaTest: computesTheSameBits: [3] {name=lamb}`.
+    /// `CudaAtScaleTest: computesTheSameBits: [3] {name=lamb}`.
     private String name(TestIdentifier test) {
         var parent = plan.getParent(test);
         return parent.isEmpty() || parent.get().getParentId().isEmpty()

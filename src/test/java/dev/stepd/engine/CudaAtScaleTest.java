@@ -16,7 +16,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 /// tables of thousands of tiles, bodies that go chunk by chunk.
 @Tag("gpu")
 @Execution(ExecutionMode.CONCURRENT)
-class LargeOnCudaTest {
+class CudaAtScaleTest {
     private static final int STEPS = 3;
     private static final CpuDevice CPU = new CpuDevice(16L << 30, 2);
 
