@@ -49,7 +49,6 @@ final class CudaPlan implements BoundPlan {
             }
             small = arrays.isPinned() ? SmallPlan.of(program, module, domain, launches, device.tuning().smallElements()) : Optional.empty();
         } catch (RuntimeException e) {
-            launches.forEach(KernelLaunch::close);
             arrays.close();
             throw e;
         }
@@ -160,10 +159,7 @@ final class CudaPlan implements BoundPlan {
 
     @Override
     public void close() {
-        launches.forEach(KernelLaunch::close);
-        small.ifPresent(SmallPlan::close);
         arrays.close();
-        parts.close();
         if (tables != null) {
             tables.close();
         }

@@ -10,7 +10,7 @@ import java.lang.foreign.ValueLayout;
 import org.jspecify.annotations.Nullable;
 
 /// One kernel of a bound plan: its tables for the tensors of a step, and its arguments.
-final class KernelLaunch implements AutoCloseable {
+final class KernelLaunch {
     /// Of `struct Work` behind the pointers.
     private static final int TILES = 0;
     private static final int TENSORS = 8;
@@ -171,13 +171,5 @@ final class KernelLaunch implements AutoCloseable {
         set(own, TILES, tilesAddress + (long) from * Table.TILE_BYTES);
         set(own, COUNT, to - from);
         launch(stream, function, to - from, own);
-    }
-
-    @Override
-    public void close() {
-        arguments.close();
-        if (joinArguments != null) {
-            joinArguments.close();
-        }
     }
 }
