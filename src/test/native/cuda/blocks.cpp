@@ -12,7 +12,8 @@
 #include <sys/mman.h>
 #include <ucontext.h>
 
-// Saves the callee's registers and the stack in *from, goes on where `to` was saved.
+// Saves the callee's registers and the stack in *from, goes on where `to` was saved. By a jump: the processor foresees where
+// calls return to, and this one returns elsewhere.
 extern "C" void shim_switch(void **from, void *to);
 __asm__(R"(
 .text
@@ -34,7 +35,8 @@ shim_switch:
     popq %r12
     popq %rbx
     popq %rbp
-    ret
+    popq %rcx
+    jmpq *%rcx
 .size shim_switch, .-shim_switch
 )");
 
@@ -87,9 +89,8 @@ void install_handlers() {
 static CUresult error_of(int signal, std::uintptr_t address, std::string &message) {
     char text[120];
     if (signal == SIGILL) {
-        message = "a check of the compiler's failed: a misaligned address, an index outside an array, "
-                  "a shift by more than the width, or a conversion that does not fit";
-        return MISALIGNED_ADDRESS;
+        message = "an illegal instruction";
+        return ILLEGAL_INSTRUCTION;
     }
     if (signal == SIGFPE) {
         message = "an integer division by zero";
@@ -131,14 +132,16 @@ struct Thread {
 struct Warp { unsigned waiting, gone; };  // masks of lanes: in a warp operation; exited, or never there
 struct Fiber { void *stack_pointer; char *stack; };
 
-// A random order of 0..n-1 that needs no memory: i -> (start + i * step) mod n.
+// A random order of 0..n-1 that needs no memory: each is the one before and `step`, modulo n.
 struct Order {
-    std::uint64_t n, start, step;
-    Order(std::uint64_t n, Random &random) : n(n), start(random.below(n)), step(1 + random.below(n)) {
+    std::uint64_t n, at, step;
+    Order(std::uint64_t n, Random &random) : n(n), at(random.below(n)), step(1 + random.below(n)) {
         while (std::gcd(step, n) != 1) step = step % n + 1;
     }
-    std::uint64_t operator[](std::uint64_t i) const {
-        return (std::uint64_t) ((start + (unsigned __int128) i * step) % n);
+    std::uint64_t next() {
+        std::uint64_t result = at;
+        at = at >= n - step ? at - (n - step) : at + step;
+        return result;
     }
 };
 
@@ -151,6 +154,7 @@ public:
     unsigned barrier(unsigned kind, unsigned predicate);
     unsigned long long warp(unsigned op, unsigned mask, unsigned long long value, int argument, int width);
     [[noreturn]] void trap(int error);
+    [[noreturn]] void failed_check(const char *file, unsigned line, int error, const char *what);
     unsigned lane() const { return now % 32; }
 
 private:
@@ -195,8 +199,11 @@ unsigned long long call_warp(unsigned op, unsigned mask, unsigned long long valu
     return Runner::current()->warp(op, mask, value, argument, width);
 }
 void call_trap(int error) { Runner::current()->trap(error); }
+void call_failed_check(const char *file, unsigned line, int error, const char *what) {
+    Runner::current()->failed_check(file, line, error, what);
+}
 unsigned call_lane() { return Runner::current()->lane(); }
-const Runtime RUNTIME = {call_barrier, call_warp, call_trap, call_lane};
+const Runtime RUNTIME = {call_barrier, call_warp, call_trap, call_lane, call_failed_check};
 
 void Runner::place(unsigned thread) {
     now = thread;
@@ -212,7 +219,8 @@ void Runner::fiber_main() {
     for (;;) {
         Runner *r = current();
         while (r->started < r->count) {
-            unsigned thread = (unsigned) r->order[r->started++];
+            unsigned thread = (unsigned) r->order.next();
+            r->started++;
             r->threads[thread].state = State::RUNNING;
             r->place(thread);
             r->launch->function->call(r->arguments);
@@ -290,7 +298,7 @@ void Runner::release_barrier() {
     unsigned result = kind == 1 ? sum : kind == 2 ? sum == met : kind == 3 ? sum != 0 : 0;
     Order shuffled(count, random);
     for (unsigned k = 0; k < count; k++) {
-        auto i = (unsigned) shuffled[k];
+        auto i = (unsigned) shuffled.next();
         if (threads[i].state != State::AT_BARRIER) continue;
         threads[i].state = State::READY;
         threads[i].result = result;
@@ -400,6 +408,11 @@ void Runner::trap(int error) {
     get_away();
 }
 
+void Runner::failed_check(const char *file, unsigned line, int error, const char *what) {
+    failure_text = std::string(file) + ":" + std::to_string(line) + ": " + what;
+    trap(error);
+}
+
 bool Runner::dead() {
     unsigned in_warp = 0;
     int example = -1;
@@ -420,9 +433,7 @@ bool Runner::dead() {
 
 void Runner::run_block(const Launch &l) {
     auto &m = *l.module;
-    if (m.variables.shared != nullptr) {
-        std::memset(m.variables.shared, FRESH_SHARED, (std::size_t) (m.variables.shared_end - m.variables.shared));
-    }
+    for (auto [address, bytes] : l.function->shared) std::memset(address, FRESH_SHARED, bytes);
     if (m.dynamic_shared != nullptr) {
         std::memset(m.dynamic_shared, FRESH_SHARED, l.shared);
         std::memset(m.dynamic_shared + l.shared, SHARED_PATTERN, SHARED_GUARD);
@@ -481,7 +492,7 @@ CUresult Runner::run(const Launch &l, std::uint64_t seed) {
         std::uint64_t blocks = (std::uint64_t) l.grid.x * l.grid.y * l.grid.z;
         Order shuffled(blocks, random);
         for (std::uint64_t i = 0; i < blocks && failure == SUCCESS; i++) {
-            std::uint64_t b = shuffled[i];
+            std::uint64_t b = shuffled.next();
             *v.block = {(unsigned) (b % l.grid.x), (unsigned) (b / l.grid.x % l.grid.y),
                         (unsigned) (b / ((std::uint64_t) l.grid.x * l.grid.y))};
             run_block(l);
@@ -506,8 +517,9 @@ CUresult Runner::run(const Launch &l, std::uint64_t seed) {
     return failure;
 }
 
+// That rest; each keeps its fibers' stacks. Never destroyed: the device's thread may outlive the program's end.
 std::mutex runners_lock;
-std::vector<std::unique_ptr<Runner>> runners;  // that rest; each keeps its fibers' stacks
+auto &runners = *new std::vector<std::unique_ptr<Runner>>;
 }  // namespace
 
 CUresult run(const Launch &launch, std::uint64_t seed) {

@@ -20,10 +20,9 @@ long environment(const char *name, long otherwise) {
 void set_devices(Driver &d, int count) {
     d.devices = count;
     while ((int) d.primaries.size() < count) {
-        auto *context = new Context((int) d.primaries.size(), true);
+        auto *context = new Context((int) d.primaries.size(), std::make_shared<std::size_t>(0));
         context->alive = false;
         d.primaries.push_back(context);
-        d.memory_used.push_back(0);
     }
 }
 }  // namespace
@@ -101,7 +100,7 @@ void destroy_resources(Context &context) {
     for (auto *event : context.events) delete event;
     for (auto *exec : context.execs) delete exec;
     for (auto &[_, allocation] : context.memory) {
-        if (allocation.kind == Kind::DEVICE) used(context) -= allocation.bytes;
+        if (allocation.kind == Kind::DEVICE) *context.used -= allocation.bytes;
         release(allocation);
     }
     while (!context.streams.empty()) drop_stream(*context.streams.begin());
@@ -110,6 +109,7 @@ void destroy_resources(Context &context) {
     context.memory.clear();
     context.streams.clear();
     context.modules.clear();
+    context.functions.clear();
     context.null_stream.reset();
     context.sticky = SUCCESS;
     context.alive = false;
@@ -234,6 +234,7 @@ static void revive(Context &context) {
     context.null_stream = std::make_unique<Stream>();
     context.null_stream->context = &context;
     context.null_stream->blocking = false;
+    context.null_stream->id = ++driver().streams_made;
 }
 
 EXPORT CUresult cuDevicePrimaryCtxRetain(Context **context, CUdevice device) {
@@ -293,13 +294,14 @@ EXPORT CUresult cuDevicePrimaryCtxGetState(CUdevice device, unsigned *flags, int
 
 static bool known(Context *context) {
     Driver &d = driver();
-    return d.contexts.contains(context) || std::find(d.primaries.begin(), d.primaries.end(), context) != d.primaries.end();
+    return d.contexts.contains(context) || d.set_aside.contains(context)
+            || std::find(d.primaries.begin(), d.primaries.end(), context) != d.primaries.end();
 }
 
 EXPORT CUresult cuCtxCreate_v2(Context **context, unsigned flags, CUdevice device) {
     ENTER("cuCtxCreate", INIT);
     if (!known(device)) return INVALID_DEVICE;
-    auto *made = new Context(device, false);
+    auto *made = new Context(device, driver().primaries[(std::size_t) device]->used);
     made->flags = flags;
     revive(*made);
     driver().contexts.insert(made);
@@ -485,25 +487,15 @@ EXPORT const char *shimMessage() {
     copy = driver().message;
     return copy.c_str();
 }
-/// As after start, with the environment's values; contexts lose all they hold and are as released by everyone.
+/// As after start, with the environment's values. Contexts that somebody holds are set aside: whoever has them may go on with
+/// them, and nobody else meets them or counts what they hold.
 EXPORT void shimReset() {
-    std::unique_lock lock(driver().lock);
+    std::lock_guard guard(driver().lock);
     Driver &d = driver();
-    for (auto *context : d.primaries) {
-        if (context->alive) {
-            settle(lock, *context);
-            destroy_resources(*context);
-        }
-        context->retained = 0;
-    }
-    for (auto *context : d.contexts) {
-        settle(lock, *context);
-        destroy_resources(*context);
-    }
-    d.contexts.clear();
+    d.set_aside.insert(d.primaries.begin(), d.primaries.end());
+    d.primaries.clear();
+    d.set_aside.merge(d.contexts);
     d.graphs.clear();
-    d.graph_refs.clear();
-    d.captures.clear();
     d.faults.clear();
     d.calls.clear();
     d.message.clear();

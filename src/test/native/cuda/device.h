@@ -68,6 +68,7 @@ struct __shim_runtime {
     unsigned long long (*warp)(unsigned op, unsigned mask, unsigned long long value, int argument, int width);
     void (*trap)(int error);
     unsigned (*lane)();
+    void (*failed_check)(const char *file, unsigned line, int error, const char *what);
 };
 struct __shim_kernel {
     unsigned count;
@@ -89,6 +90,18 @@ __attribute__((visibility("default"))) void shim_module(__shim_module *m) {
 }
 }
 constexpr int warpSize = 32;
+
+// What g++'s checks call when they fail; the place in the text comes first in what they are given.
+struct __shim_place { const char *file; unsigned line, column; };
+#define __SHIM_CHECK(name, error, what, ...)                                                                         \
+    extern "C" __attribute__((visibility("hidden"), used, noinline, cold)) void                                      \
+            __ubsan_handle_##name##_abort(__shim_place *at, ##__VA_ARGS__) {                                         \
+        __shim->failed_check(at->file, at->line, error, what);                                                       \
+    }
+__SHIM_CHECK(type_mismatch_v1, 716, "a misaligned address", void *)
+__SHIM_CHECK(out_of_bounds, 700, "an index outside an array", void *)
+__SHIM_CHECK(shift_out_of_bounds, 719, "a shift by more than the width", void *, void *)
+__SHIM_CHECK(float_cast_overflow, 719, "a conversion of what does not fit: use __float2int_rz or its like", void *)
 
 template <class... P> static inline void __shim_describe(void (*)(P...), __shim_kernel *k) {
     static_assert(sizeof...(P) <= 64, "at most 64 parameters");

@@ -54,13 +54,16 @@ struct Runtime {
     unsigned long long (*warp)(unsigned op, unsigned mask, unsigned long long value, int argument, int width);
     void (*trap)(int error);
     unsigned (*lane)();
+    void (*failed_check)(const char *file, unsigned line, int error, const char *what);
 };
 struct KernelParameters { unsigned count; unsigned size[64], align[64]; };
 struct ModuleVariables {
     uint3 *thread, *block, *block_dim, *grid_dim;
     const Runtime **runtime;
-    char *shared, *shared_end;
+    char *shared, *shared_end;  // of all kernels
 };
+// A variable in static shared memory. Its linker's name says which function it is of.
+struct SharedVariable { std::string name; char *address; std::size_t bytes; };
 
 struct Context;
 struct Module;
@@ -71,6 +74,7 @@ struct Function {
     KernelParameters parameters;
     unsigned launch_bound;        // threads of a block at most
     unsigned static_shared;       // bytes
+    std::vector<std::pair<char *, std::size_t>> shared;  // where they lie
     unsigned dynamic_shared_max;  // bytes a launch may ask for
 };
 struct Module {
@@ -78,8 +82,8 @@ struct Module {
     void *library;
     ModuleVariables variables;
     char *dynamic_shared = nullptr;
-    std::size_t dynamic_shared_room = 0;
     std::map<std::string, std::unique_ptr<Function>> functions;
+    std::vector<SharedVariable> shared;
     std::map<std::uintptr_t, std::size_t> globals;  // those that were asked for
     bool unloaded = false;
     std::mutex running;  // its variables (threadIdx, shared memory) are one set
@@ -107,6 +111,7 @@ struct Op {
     std::function<CUresult()> run;          // called without the driver's lock
     std::vector<std::shared_ptr<Op>> after; // in other streams
     bool host = false;                      // runs host code, which only the device's own thread does
+    bool kernels = false;                   // runs kernels, which may write anywhere
     Stream *stream = nullptr;
     bool done = false;
     double finished = 0;  // ms
@@ -168,9 +173,9 @@ struct Allocation {
 };
 
 struct Context {
-    Context(int device, bool primary) : device(device), primary(primary) {}
+    Context(int device, std::shared_ptr<std::size_t> used) : device(device), used(std::move(used)) {}
     int device;
-    bool primary;
+    std::shared_ptr<std::size_t> used;  // bytes of the device's memory, with its other contexts
     unsigned retained = 0, flags = 0;
     bool alive = true;
     CUresult sticky = SUCCESS;
@@ -179,7 +184,12 @@ struct Context {
     std::set<Event *> events;
     std::set<GraphExec *> execs;
     std::map<Module *, std::shared_ptr<Module>> modules;
+    std::set<Function *> functions;               // of these
     std::map<std::uintptr_t, Allocation> memory;  // by address
+    std::uintptr_t checked = 0;                   // the address after which guard zones are looked at next
+};
+struct ById {
+    bool operator()(const Stream *a, const Stream *b) const { return a->id < b->id; }
 };
 struct Fault { long after; CUresult error; bool sticky; };
 
@@ -191,20 +201,20 @@ struct Driver {
     int devices;
     int capability;                    // 90 is 9.0
     std::size_t memory_bytes;          // of each device
-    std::vector<std::size_t> memory_used;
-    std::vector<Context *> primaries;  // by device; made on first use and kept
+    std::vector<Context *> primaries;  // by device; kept
     std::set<Context *> contexts;      // made by cuCtxCreate
+    std::set<Context *> set_aside;     // held by somebody when the shim was reset
     std::map<std::string, Fault> faults;
     std::map<std::string, long> calls;
-    std::set<Graph *> graphs;
-    std::map<Graph *, std::shared_ptr<Graph>> graph_refs;
+    std::map<Graph *, std::shared_ptr<Graph>> graphs;
     std::vector<std::shared_ptr<Capture>> captures;
     std::uint64_t seed = 1;
     Random random{1};
     long idle_micros = 2000;           // after which the device goes on by itself; below 0: never
     double touched = 0;
     std::uint64_t streams_made = 0;
-    long pending = 0, host_pending = 0, running = 0;
+    std::set<Stream *, ById> active;   // those with work
+    long host_pending = 0;
     std::mutex message_lock;
     std::string message;               // about the latest error found
 };
@@ -228,7 +238,6 @@ void destroy_resources(Context &context);
 long live_objects();
 
 // contexts' memory
-std::size_t &used(Context &context);
 bool in_one_allocation(Context &context, CUdeviceptr address, std::size_t bytes);
 CUresult check_guards(Context &context, const std::string &after);
 void release(Allocation &allocation);

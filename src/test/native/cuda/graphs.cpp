@@ -79,8 +79,7 @@ EXPORT CUresult cuStreamEndCapture(void *handle, Graph **graph) {
     if (capture->invalid) return STREAM_CAPTURE_INVALIDATED;
     if (!all) return STREAM_CAPTURE_UNJOINED;
     *graph = capture->graph.get();
-    driver().graphs.insert(*graph);
-    driver().graph_refs[*graph] = capture->graph;
+    driver().graphs[*graph] = capture->graph;
     return SUCCESS;
 }
 
@@ -102,9 +101,7 @@ EXPORT CUresult cuThreadExchangeStreamCaptureMode(int *mode) {
 
 EXPORT CUresult cuGraphDestroy(Graph *graph) {
     ENTER("cuGraphDestroy", CONTEXT);
-    if (!driver().graphs.erase(graph)) return INVALID_VALUE;
-    driver().graph_refs.erase(graph);
-    return SUCCESS;
+    return driver().graphs.erase(graph) ? SUCCESS : INVALID_VALUE;
 }
 
 EXPORT CUresult cuGraphGetNodes(Graph *graph, void **nodes, std::size_t *count) {

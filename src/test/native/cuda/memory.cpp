@@ -18,7 +18,7 @@ constexpr std::size_t QUARANTINE = 512;
 
 // Freed mappings, which stay reserved for a while: whoever still uses them is caught by the processor.
 struct Freed { char *mapping; std::size_t mapped; };
-std::deque<Freed> quarantine;
+auto &quarantine = *new std::deque<Freed>;
 
 CUresult allocate(Context &context, Kind kind, std::size_t bytes, unsigned flags, char *&data) {
     std::size_t inner = (GUARD + bytes + GUARD + PAGE - 1) / PAGE * PAGE;
@@ -70,8 +70,6 @@ Allocation *find(Context &context, std::uintptr_t address) {
 }
 }  // namespace
 
-std::size_t &used(Context &context) { return driver().memory_used[(std::size_t) context.device]; }
-
 bool in_one_allocation(Context &context, CUdeviceptr address, std::size_t bytes) {
     if (Allocation *a = find(context, address)) return address - (std::uintptr_t) a->data + bytes <= a->bytes;
     for (auto &[_, module] : context.modules) {
@@ -83,8 +81,12 @@ bool in_one_allocation(Context &context, CUdeviceptr address, std::size_t bytes)
 }
 
 CUresult check_guards(Context &context, const std::string &after) {
-    for (auto &[_, allocation] : context.memory) {
-        if (report(allocation, after)) return context.sticky = ILLEGAL_ADDRESS;
+    // some at a time where there are many; each is looked at when it is freed, too
+    auto next = context.memory.upper_bound(context.checked);
+    for (std::size_t left = std::min<std::size_t>(context.memory.size(), 64); left > 0; left--, ++next) {
+        if (next == context.memory.end()) next = context.memory.begin();
+        context.checked = next->first;
+        if (report(next->second, after)) return context.sticky = ILLEGAL_ADDRESS;
     }
     return SUCCESS;
 }
@@ -126,7 +128,7 @@ using namespace shim;
 
 EXPORT CUresult cuMemGetInfo_v2(std::size_t *free, std::size_t *total) {
     ENTER("cuMemGetInfo", CONTEXT);
-    std::size_t now = used(*call.context), all = driver().memory_bytes;
+    std::size_t now = *call.context->used, all = driver().memory_bytes;
     *free = now > all ? 0 : all - now;
     *total = all;
     return SUCCESS;
@@ -136,7 +138,7 @@ EXPORT CUresult cuMemAlloc_v2(CUdeviceptr *address, std::size_t bytes) {
     ENTER("cuMemAlloc", CONTEXT);
     if (auto refused = refuse_in_capture(*call.context)) return refused;
     if (bytes == 0 || address == nullptr) return INVALID_VALUE;
-    std::size_t &now = used(*call.context);
+    std::size_t &now = *call.context->used;
     if (bytes > driver().memory_bytes || now > driver().memory_bytes - bytes) return OUT_OF_MEMORY;
     char *data;
     if (auto error = allocate(*call.context, Kind::DEVICE, bytes, 0, data)) return error;
@@ -152,7 +154,7 @@ static CUresult free_memory(Context &context, std::uintptr_t address, Kind kind,
         return INVALID_VALUE;
     }
     bool damaged = report(found->second, std::string("something before ") + name);
-    if (kind == Kind::DEVICE) used(context) -= found->second.bytes;
+    if (kind == Kind::DEVICE) *context.used -= found->second.bytes;
     release(found->second);
     context.memory.erase(found);
     // as on the device, where whoever calls next learns of it

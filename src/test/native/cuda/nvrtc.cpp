@@ -150,11 +150,10 @@ std::string trampolines(const std::vector<Kernel> &found, const std::set<std::st
         << "__SHIM_EXPORT const int shim_architecture; const int shim_architecture = " << architecture << ";\n";
     for (const auto &kernel : found) {
         out << "__SHIM_EXPORT void shim_call_" << kernel.name << "(void **p) { __shim_call(" << kernel.name << ", p); }\n"
-            << "__SHIM_EXPORT void shim_describe_" << kernel.name << "(__shim_kernel *k, unsigned *facts) {\n"
+            << "__SHIM_EXPORT void shim_describe_" << kernel.name << "(__shim_kernel *k, unsigned *launch_bound) {\n"
             << "    __shim_describe(" << kernel.name << ", k);\n"
             << "    const unsigned bounds[] = {" << (kernel.bounds.empty() ? "1024" : kernel.bounds) << "};\n"
-            << "    facts[0] = bounds[0];\n"
-            << "    facts[1] = (unsigned) (__stop_shim_shared - __start_shim_shared);\n}\n";
+            << "    *launch_bound = bounds[0];\n}\n";
     }
     if (!dynamic.empty()) {
         out << "__asm__(\".pushsection .shim_dynamic,\\\"aw\\\",@nobits\\n.balign 256\\n.globl shim_dynamic_shared\\n";
@@ -217,13 +216,13 @@ int run(const std::vector<std::string> &command, const std::string &log) {
 }
 
 const std::vector<std::string> FLAGS = {
-    "-x", "c++", "-O1", "-shared", "-fPIC", "-nostdlib", "-nostdinc", "-fvisibility=hidden", "-fno-gnu-unique",
+    "-x", "c++", "-O1", "-shared", "-fPIC", "-nostdlib", "-nostdinc", "-fno-gnu-unique", "-fno-semantic-interposition", "-Wl,-Bsymbolic",
     "-fno-exceptions", "-fno-rtti", "-fno-asynchronous-unwind-tables", "-fno-stack-protector", "-fno-threadsafe-statics",
     // arithmetic as the device does it
     "-ffp-contract=off", "-fno-fast-math", "-fno-math-errno", "-fwrapv", "-fno-strict-aliasing",
     // what would be wrong on the device only, or there only now and then
-    "-fsanitize=alignment,bounds,shift-exponent,float-cast-overflow", "-fsanitize-undefined-trap-on-error",
-    "-Wall", "-Wextra", "-Wno-unknown-pragmas", "-Wno-maybe-uninitialized", "-Wno-unused-function", "-Wno-psabi"};
+    "-fsanitize=alignment,bounds,shift-exponent,float-cast-overflow", "-fno-sanitize-recover=all",
+    "-Wall", "-Wno-unknown-pragmas", "-Wno-maybe-uninitialized", "-Wno-unused-function", "-Wno-psabi"};
 
 Result compile(Program &program, const std::string &standard, int architecture, const std::vector<std::string> &defines) {
     Folder folder;

@@ -15,15 +15,6 @@ bool ready(const Stream &stream) {
     return true;
 }
 
-template <class Visit> void each_stream(Visit visit) {
-    auto of = [&](Context *context) {
-        for (auto *stream : context->streams) visit(stream);
-        if (context->null_stream) visit(context->null_stream.get());
-    };
-    for (auto *context : driver().primaries) of(context);
-    for (auto *context : driver().contexts) of(context);
-}
-
 // The streams that must go on for these to be done.
 std::set<Stream *> needed(const std::vector<OpRef> &targets) {
     std::set<Stream *> found;
@@ -45,36 +36,32 @@ void run_first(std::unique_lock<std::mutex> &lock, Stream &stream) {
     OpRef op = stream.queue.front();
     Context &context = *stream.context;
     stream.busy = true;
-    d.running++;
     if (context.sticky == SUCCESS && op->run) {
         lock.unlock();
         CUresult result = op->run();
         lock.lock();
         if (result != SUCCESS && context.sticky == SUCCESS) context.sticky = result;
-        if (result == SUCCESS && context.sticky == SUCCESS) check_guards(context, op->what);
+        if (op->kernels && context.sticky == SUCCESS) check_guards(context, op->what);
     }
     op->run = nullptr;
     op->after.clear();
     op->done = true;
     op->finished = now_ms();
-    d.running--;
-    d.pending--;
     if (op->host) d.host_pending--;
     stream.busy = false;
     stream.queue.pop_front();
+    if (stream.queue.empty()) d.active.erase(&stream);
     if (stream.destroyed && stream.queue.empty()) drop_stream(&stream);
     d.changed.notify_all();
 }
 
 Stream *choose(const std::set<Stream *> *only, bool device_thread) {
     std::vector<Stream *> able;
-    each_stream([&](Stream *stream) {
-        if (!ready(*stream) || (only != nullptr && !only->contains(stream))) return;
-        if (stream->queue.front()->host && !device_thread) return;
-        able.push_back(stream);
-    });
+    for (auto *stream : driver().active) {
+        if (!ready(*stream) || (only != nullptr && !only->contains(stream))) continue;
+        if (!stream->queue.front()->host || device_thread) able.push_back(stream);
+    }
     if (able.empty()) return nullptr;
-    std::sort(able.begin(), able.end(), [](Stream *a, Stream *b) { return a->id < b->id; });
     return able[driver().random.below(able.size())];
 }
 
@@ -83,7 +70,7 @@ void attend() {
     Driver &d = driver();
     std::unique_lock lock(d.lock);
     for (;;) {
-        if (d.pending == 0 || (d.idle_micros < 0 && d.host_pending == 0)) {
+        if (d.active.empty() || (d.idle_micros < 0 && d.host_pending == 0)) {
             d.changed.wait(lock);
             continue;
         }
@@ -92,7 +79,7 @@ void attend() {
         if (quiet) {
             stream = choose(nullptr, true);
         } else if (d.host_pending > 0) {
-            each_stream([&](Stream *s) { if (ready(*s) && s->queue.front()->host) stream = s; });
+            for (auto *s : d.active) if (ready(*s) && s->queue.front()->host) stream = s;
         }
         if (stream != nullptr) run_first(lock, *stream);
         else d.changed.wait_for(lock, std::chrono::microseconds(std::max(100l, d.idle_micros / 2)));
@@ -152,7 +139,8 @@ static void enqueue(Stream &stream, const OpRef &op) {
     op->stream = &stream;
     stream.queue.push_back(op);
     stream.last = op;
-    d.pending++;
+    bool first = d.active.empty();
+    d.active.insert(&stream);
     if (op->host) d.host_pending++;
     d.touched = now_ms();
     static bool attended = [] {
@@ -160,7 +148,7 @@ static void enqueue(Stream &stream, const OpRef &op) {
         return true;
     }();
     (void) attended;
-    if (d.pending == 1 || op->host) d.changed.notify_all();
+    if (first || op->host) d.changed.notify_all();
 }
 
 static CUresult add_node(Stream &stream, Node node) {
@@ -193,6 +181,7 @@ CUresult submit(std::unique_lock<std::mutex> &, Context &context, void *handle, 
     op->what = std::move(node.what);
     op->run = std::move(node.run);
     op->host = host;
+    op->kernels = node.type == 0 || node.type == 9;
     enqueue(*stream, op);
     return SUCCESS;
 }

@@ -9,6 +9,7 @@ import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.Optional;
 import jcuda.driver.JCudaDriver;
 
@@ -22,6 +23,8 @@ import jcuda.driver.JCudaDriver;
 public final class CudaShim {
     private static final Object LOCK = new Object();
     private static CudaShim loaded;
+    /// Why it cannot be had: found out once, not by each test anew.
+    private static RuntimeException failed;
 
     private final Path folder;
     private final SymbolLookup driver;
@@ -57,8 +60,16 @@ public final class CudaShim {
     /// @throws IllegalStateException if it cannot be had here
     public static CudaShim load() {
         synchronized (LOCK) {
+            if (failed != null) {
+                throw failed;
+            }
             if (loaded == null) {
-                loaded = new CudaShim(ShimBuild.build());
+                try {
+                    loaded = new CudaShim(ShimBuild.build());
+                } catch (RuntimeException e) {
+                    failed = e;
+                    throw e;
+                }
                 System.setProperty("stepd.nvrtc", loaded.nvrtc().toString());
             }
             return loaded;
@@ -70,8 +81,8 @@ public final class CudaShim {
     }
 
     /// What another process's environment must say for it to run on the shim.
-    public java.util.Map<String, String> environment() {
-        return java.util.Map.of("LD_LIBRARY_PATH", folder.toString(), "STEPD_NVRTC", nvrtc().toString());
+    public Map<String, String> environment() {
+        return Map.of("LD_LIBRARY_PATH", folder.toString(), "STEPD_NVRTC", nvrtc().toString());
     }
 
     /// The `after`-th call from now on (1: the next) of a function, named without `_v2`, returns this error, once.
@@ -156,7 +167,8 @@ public final class CudaShim {
         }
     }
 
-    /// As after it was loaded: contexts lose all they hold, faults are gone, counts begin anew.
+    /// As after it was loaded: faults are gone, devices have their memory, counts begin anew. Contexts that somebody still
+    /// holds stay theirs, uncounted; let go of them before, or they keep what they have.
     public void reset() {
         try {
             handle(driver, "shimReset", null).invoke();
