@@ -16,10 +16,12 @@ import java.util.List;
 import java.util.SplittableRandom;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /// Conditions meet values of their own scope and of finer ones, alone and joined with others.
+@Tag("gpu")
 class ConditionsTest {
     private static final Agreement AGREEMENT = new Agreement();
     private static final Expr CONSTANT = Expr.compare(CompareOp.LT, constant(1), constant(2));

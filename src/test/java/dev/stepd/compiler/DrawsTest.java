@@ -14,12 +14,14 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /// Random bits are evenly spread, others for every seed, stream, step and element, and the same however a session is laid out
 /// and cut.
+@Tag("gpu")
 class DrawsTest {
     private static final int COUNT = 1 << 18;
     /// 255 degrees of freedom have 255 on average, with a deviation of 23.

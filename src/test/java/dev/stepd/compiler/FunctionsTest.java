@@ -12,10 +12,12 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /// Every operation of one kind after the other, alone in a program, over ordinary and special values: compiled is interpreted.
+@Tag("gpu")
 class FunctionsTest {
     private static final Agreement AGREEMENT = new Agreement();
 

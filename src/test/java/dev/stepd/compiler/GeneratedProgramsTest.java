@@ -7,12 +7,14 @@ import java.util.SplittableRandom;
 import java.util.random.RandomGenerator;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /// Programs nobody wrote, interpreted and compiled: every bit of every array agrees, whatever the width of vectors and the
 /// number of threads. `-Dstepd.programs=N` runs N seeds instead of a handful, `-Dstepd.seed=S` starts with seed S.
+@Tag("gpu")
 class GeneratedProgramsTest {
     private static final Agreement AGREEMENT = new Agreement();
 

@@ -14,10 +14,12 @@ import dev.stepd.expr.UnaryOp;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /// Operations that only the host has take part in programs as numbers, and are refused of what the host does not know.
+@Tag("gpu")
 class HostOperationsTest {
     private static final Expr VALUE = slot("x", Scope.ELEMENT, Type.F32);
 

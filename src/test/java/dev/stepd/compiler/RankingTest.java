@@ -21,11 +21,13 @@ import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.stream.DoubleStream;
 import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /// The k-th largest value is that of a sorted list, whatever stands in it: by the interpreter, by counting, and by kernels.
+@Tag("gpu")
 class RankingTest {
     private static final Agreement AGREEMENT = new Agreement();
 

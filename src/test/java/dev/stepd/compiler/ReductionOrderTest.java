@@ -18,12 +18,14 @@ import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /// The order of a reduction is what [Order] says, said here once more with lists: 16 lanes in chunks of 1024, halves, then
 /// neighbours; a column's chunks of 64 rows in a line. Values are such that another order gives other bits.
+@Tag("gpu")
 class ReductionOrderTest {
     private static double restated(ReduceOp op, List<Double> values) {
         var chunks = new ArrayList<Double>();

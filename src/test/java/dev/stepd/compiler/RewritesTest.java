@@ -25,11 +25,13 @@ import dev.stepd.expr.rewrite.Rewrites;
 import dev.stepd.expr.rewrite.ShareSubexpressions;
 import java.util.List;
 import java.util.Map;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /// What each rewrite does, and the cases that look equal and are not.
+@Tag("gpu")
 class RewritesTest {
     private static final Expr X = slot("x", Scope.ELEMENT, Type.F64);
     private static final Expr Y = slot("y", Scope.ELEMENT, Type.F64);

@@ -17,11 +17,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /// A running sum goes from tensor to tensor, past those that are absent, one addition after the other.
+@Tag("gpu")
 class RunningSumTest {
     private static final Agreement AGREEMENT = new Agreement();
     private static final Expr X = slot("x", Scope.TENSOR, Type.F64);

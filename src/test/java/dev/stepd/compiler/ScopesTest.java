@@ -13,12 +13,14 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /// Values of every scope meet elements, and what comes of it is reduced over every scope: also over those that the value's
 /// scope cuts across, as rows cut blocks and tensors.
+@Tag("gpu")
 class ScopesTest {
     private static final Agreement AGREEMENT = new Agreement();
     private static final List<Scope> COARSE = List.of(

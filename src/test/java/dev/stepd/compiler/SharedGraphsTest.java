@@ -11,10 +11,12 @@ import java.time.Duration;
 import java.util.List;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Assertions;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /// A value used twice costs once: the paths through these graphs are 2^60, their nodes 60.
+@Tag("gpu")
 class SharedGraphsTest {
     static List<Expr> leaves() {
         return List.of(

@@ -24,6 +24,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -31,6 +32,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /// Programs whose stages run together, tile after tile: state kept relative to the largest or the norm of a block or row, and
 /// what comes before, between and after. The bits are the interpreter's.
+@Tag("gpu")
 class TilesTest {
     private static final Agreement AGREEMENT = new Agreement();
 

@@ -12,10 +12,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /// What the catalogue becomes as CUDA C, for compilers of real GPUs.
+@Execution(ExecutionMode.CONCURRENT)
 class CudaTextsTest {
     /// Texts that are compiled together: the compiler's start takes longer than most of them.
     private static final int TOGETHER = 11;

@@ -15,7 +15,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 /// What holds for every optimizer of the catalogue in every format, over tensors of all shapes: whole blocks, a short last
 /// block, less than a block, nothing, and one that is too small to be coded.
 class EveryFormatTest {
-    private static final List<Tensor> TENSORS = List.of(
+    static final List<Tensor> TENSORS = List.of(
             Tensor.of("blocks", 64, 8), Tensor.of("odd", 33, 9), Tensor.of("kernel", 4, 6, 3, 3), Tensor.of("short", 65),
             Tensor.of("none", 0, 4), Tensor.of("small", 7));
 

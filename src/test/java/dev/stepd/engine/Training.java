@@ -248,8 +248,13 @@ final class Training implements AutoCloseable {
 
     @Override
     public void close() {
+        release();
+        device.close();
+    }
+
+    /// Ends, but for the device, which others still use.
+    void release() {
         body.close();
         stepper.close();
-        device.close();
     }
 }

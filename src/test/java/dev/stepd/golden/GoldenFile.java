@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.net.URISyntaxException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -22,16 +23,26 @@ import java.util.BitSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.stream.Stream;
 
 /// One recorded trajectory, read from `src/test/resources/golden/<optimizer>/<config>.safetensors`.
 public record GoldenFile(String optimizer, String config, JsonNode header, ByteBuffer data) {
-    private static final Path ROOT = Path.of("src/test/resources/golden");
+    private static final Path ROOT = root();
     private static final ObjectMapper JSON = new ObjectMapper();
 
     /// The order in which references visit the tensors.
     private static final List<String> NAMES = List.of("dense.weight", "dense.bias", "conv.kernel");
+
+    /// Beside the tests' classes, which a bundle holds without their sources.
+    private static Path root() {
+        try {
+            return Path.of(Objects.requireNonNull(GoldenFile.class.getResource("/golden")).toURI());
+        } catch (URISyntaxException e) {
+            throw new IllegalStateException(e);
+        }
+    }
 
     /// The trajectory's tensors and their shapes, in the order references visit them.
     public Map<String, List<Long>> tensors() {

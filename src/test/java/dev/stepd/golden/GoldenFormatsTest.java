@@ -1,10 +1,12 @@
 package dev.stepd.golden;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.stepd.device.Device;
 import dev.stepd.device.DistantDevice;
 import dev.stepd.device.cpu.CpuDevice;
+import dev.stepd.device.cuda.ShimDevices;
 import dev.stepd.engine.Engine;
 import dev.stepd.engine.StatePart;
 import dev.stepd.engine.Stepper;
@@ -21,6 +23,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -47,6 +50,14 @@ class GoldenFormatsTest {
         replays(file, DistantDevice.alone(1 << 28));
     }
 
+    @Tag("gpu")
+    @ParameterizedTest
+    @MethodSource("files")
+    void replaysOnCuda(GoldenFile file) {
+        assumeTrue(ShimDevices.shared().isPresent(), "there is no CUDA device, nor a shim");
+        replays(file, ShimDevices.open().getFirst());
+    }
+
     private static void replays(GoldenFile file, Device device) {
         var tensors = new ArrayList<TensorSpec>();
         file.tensors().forEach((name, extents) -> tensors.add(new TensorSpec(name, new Shape(extents), DType.F32)));
@@ -58,7 +69,7 @@ class GoldenFormatsTest {
             }
             stepper.parametersLoaded();
             var differing = new HashMap<String, BitSet>();
-            try (var body = engine.hostMemory().allocate(stepper.body().byteCount(), "a body")) {
+            try (var body = stepper.hostMemory().allocate(stepper.body().byteCount(), "a body")) {
                 var present = new BitSet();
                 present.set(0, tensors.size());
                 for (int t = 1; t <= file.steps(); t++) {

@@ -18,10 +18,12 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.parallel.Isolated;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /// Recorded trajectories over HTTP: on every device, and on one after the other, they end with the same digest.
+@Isolated
 class GoldenOnDevicesOverHttpTest {
     private static final List<String> DEVICES = List.of("cpu", "cuda:0", "cuda:1");
 

@@ -1,11 +1,13 @@
 package dev.stepd.golden;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.stepd.device.Array;
 import dev.stepd.device.Device;
 import dev.stepd.device.DistantDevice;
 import dev.stepd.device.cpu.CpuDevice;
+import dev.stepd.device.cuda.ShimDevices;
 import dev.stepd.engine.Engine;
 import dev.stepd.engine.Stepper;
 import dev.stepd.engine.Values;
@@ -19,6 +21,7 @@ import java.util.BitSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -45,10 +48,18 @@ class GoldenTest {
         replays(file, DistantDevice.alone(1 << 28));
     }
 
+    @Tag("gpu")
+    @ParameterizedTest
+    @MethodSource("files")
+    void replaysOnCuda(GoldenFile file) {
+        assumeTrue(ShimDevices.shared().isPresent(), "there is no CUDA device, nor a shim");
+        replays(file, ShimDevices.open().getFirst());
+    }
+
     private static void replays(GoldenFile file, Device device) {
         try (var engine = new Engine(device); var stepper = engine.create(blueprint(file))) {
             file.start(stepper);
-            try (var body = engine.hostMemory().allocate(stepper.body().byteCount(), "a body")) {
+            try (var body = stepper.hostMemory().allocate(stepper.body().byteCount(), "a body")) {
                 var present = new BitSet();
                 present.set(0, file.tensors().size());
                 for (int t = 1; t <= file.steps(); t++) {

@@ -24,12 +24,14 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.parallel.Isolated;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /// A GPU whose context is lost takes its own sessions along and nothing else: every call that meets the error ends with the reason,
 /// gives back what it took, and the session lives on elsewhere from its snapshot.
+@Isolated
 class LostDeviceTest {
     private static final int LAUNCH_FAILED = 719;
     private static final int INVALID_VALUE = 1;

@@ -14,9 +14,6 @@ import org.jspecify.annotations.Nullable;
 /// What of a step's body a plan reads and writes. Where its last kernel is local to elements, body and kernel go chunk by chunk:
 /// while one chunk is computed the next is copied in and the one before out.
 final class BodyParts implements AutoCloseable {
-    /// Below this a body is copied whole: each chunk costs some calls.
-    private static final long CHUNK_BYTES = 8 << 20;
-
     /// @param member of `struct Arrays`
     private record Part(Buffer buffer, int member, long offset, long bytes, boolean read, boolean written) {
         boolean ofElements() {
@@ -81,14 +78,14 @@ final class BodyParts implements AutoCloseable {
     }
 
     /// Cuts the last kernel's tiles, if it may go chunk by chunk and the body is long enough.
-    void chunk(KernelLaunch launch) {
+    void chunk(KernelLaunch launch, long chunkBytes) {
         close();
         chunks.clear();
         last = launch;
         boolean local = launch.kernel() instanceof Kernel.Tiles
                 || launch.kernel() instanceof Kernel.Pass pass && pass.stage().scope().isElement();
         long elements = parts.stream().filter(Part::ofElements).mapToLong(part -> part.bytes).max().orElse(0);
-        if (!local || elements < 2 * CHUNK_BYTES) {
+        if (!local || elements < 2 * chunkBytes) {
             return;
         }
         var tiles = launch.cutting().tiles();
@@ -96,7 +93,7 @@ final class BodyParts implements AutoCloseable {
         for (int to = 1; to <= tiles.count(); to++) {
             long first = tiles.first(from);
             long end = tiles.end(to - 1);
-            if (to == tiles.count() || (end - first) * Float.BYTES >= CHUNK_BYTES) {
+            if (to == tiles.count() || (end - first) * Float.BYTES >= chunkBytes) {
                 chunks.add(new Chunk(from, to, first, end, new Arguments(launch.argumentBytes())));
                 from = to;
             }

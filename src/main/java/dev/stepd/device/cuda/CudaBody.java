@@ -55,15 +55,19 @@ final class CudaBody implements Body {
     private void settle() {
         var taken = streams;
         streams = null;
-        if (taken != null) {
-            try {
+        if (taken == null) {
+            return;
+        }
+        try {
+            if (device.isHealthy()) { // else nothing is under way any more
                 taken.await();
                 device.giveBack(taken);
-            } catch (CudaError e) {
-                device.failed(e);
-                taken.close();
+                return;
             }
+        } catch (CudaError e) {
+            device.failed(e);
         }
+        taken.close();
     }
 
     /// The streams of the step under way.

@@ -12,9 +12,9 @@ import dev.stepd.error.ErrorCode;
 import dev.stepd.error.ServiceException;
 import dev.stepd.expr.Buffer;
 import dev.stepd.expr.stage.Plan;
+import java.util.ArrayDeque;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -27,20 +27,22 @@ public final class CudaDevice implements Device {
     private static final Logger LOG = LoggerFactory.getLogger(CudaDevice.class);
 
     private final DeviceProperties properties;
+    private final Tuning tuning;
     private final CudaContext context;
     private final Modules modules;
     private final CudaMemory memory;
     private final PinnedHost host;
     private final Transfers transfers;
-    private final ConcurrentLinkedQueue<Streams> idle = new ConcurrentLinkedQueue<>();
+    private final ArrayDeque<Streams> idle = new ArrayDeque<>();
     private final Map<String, CudaProgram> programs = new ConcurrentHashMap<>();
     private final AtomicLong compilations = new AtomicLong();
     private volatile @Nullable String lost;
 
     /// @param memoryBytes all regions together
     /// @param pinnedBytes main memory for what comes and goes
-    CudaDevice(DeviceProperties properties, ModuleCompiler compiler, long memoryBytes, long pinnedBytes) {
+    CudaDevice(DeviceProperties properties, ModuleCompiler compiler, long memoryBytes, long pinnedBytes, Tuning tuning) {
         this.properties = properties;
+        this.tuning = tuning;
         this.context = CudaContext.open(properties);
         this.modules = new Modules(context, compiler);
         this.memory = new CudaMemory(this, memoryBytes);
@@ -97,6 +99,10 @@ public final class CudaDevice implements Device {
         return compilations.get();
     }
 
+    Tuning tuning() {
+        return tuning;
+    }
+
     PinnedHost pinned() {
         return host;
     }
@@ -110,12 +116,19 @@ public final class CudaDevice implements Device {
     }
 
     Streams takeStreams() {
-        var known = idle.poll();
-        return known != null ? known : Streams.open(context);
+        synchronized (idle) {
+            var known = idle.poll();
+            if (known != null) {
+                return known;
+            }
+        }
+        return Streams.open(context);
     }
 
     void giveBack(Streams streams) {
-        idle.add(streams);
+        synchronized (idle) {
+            idle.push(streams);
+        }
     }
 
     /// Whether the device can be used.

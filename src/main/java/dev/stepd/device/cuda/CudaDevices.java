@@ -23,12 +23,17 @@ public final class CudaDevices {
     /// @param memoryBytes of each device for sessions; 90 % of it when absent
     /// @param pinnedBytes main memory for bodies on their way, of each device
     public static List<CudaDevice> open(CudaLibrary.Present library, Path cache, OptionalLong memoryBytes, long pinnedBytes) {
+        return open(library, cache, memoryBytes, pinnedBytes, Tuning.DEFAULT);
+    }
+
+    static List<CudaDevice> open(
+            CudaLibrary.Present library, Path cache, OptionalLong memoryBytes, long pinnedBytes, Tuning tuning) {
         var compiler = new ModuleCompiler(library.nvrtc(), new ModuleCache(cache, ModuleCache.BYTES_MAX), CudaProgram.VERSION);
         var devices = new ArrayList<CudaDevice>();
         for (var properties : library.devices()) {
             long budget = memoryBytes.orElse(properties.memoryBytes() / 100 * BUDGET_PERCENT);
             try {
-                devices.add(new CudaDevice(properties, compiler, Math.min(budget, properties.memoryBytes()), pinnedBytes));
+                devices.add(new CudaDevice(properties, compiler, Math.min(budget, properties.memoryBytes()), pinnedBytes, tuning));
                 LOG.info("cuda:{} is {}, compute capability {}.{}, {} MiB for sessions", properties.index(), properties.name(),
                         properties.capability() / 10, properties.capability() % 10, budget >> 20);
             } catch (CudaError | MissingCuda e) {

@@ -47,7 +47,7 @@ final class CudaPlan implements BoundPlan {
             for (var kernel : program.kernels()) {
                 launches.add(new KernelLaunch(device, module, kernel, program.pointers().size()));
             }
-            small = arrays.isPinned() ? SmallPlan.of(program, module, domain, launches) : Optional.empty();
+            small = arrays.isPinned() ? SmallPlan.of(program, module, domain, launches, device.tuning().smallElements()) : Optional.empty();
         } catch (RuntimeException e) {
             launches.forEach(KernelLaunch::close);
             arrays.close();
@@ -97,7 +97,7 @@ final class CudaPlan implements BoundPlan {
                 point(pointer, arrays.address(pointer));
             }
         }
-        parts.chunk(launches.getLast());
+        parts.chunk(launches.getLast(), device.tuning().chunkBytes());
         small.ifPresent(all -> all.fill(program, arrays, launches));
         spans = now;
     }

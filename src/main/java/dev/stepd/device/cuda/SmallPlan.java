@@ -13,9 +13,6 @@ import java.util.Optional;
 /// For few elements that takes less time than to launch kernels and copies one by one, and leaves the rest of the device to other
 /// sessions.
 final class SmallPlan implements AutoCloseable {
-    /// A block takes about as long for so many elements as a launch of each kernel takes in all.
-    private static final long ELEMENTS_MAX = Long.getLong("stepd.cuda.small", 32 << 10);
-
     private final CudaFunction function;
     private final Arguments arguments;
     private final int pointers;
@@ -27,9 +24,12 @@ final class SmallPlan implements AutoCloseable {
     }
 
     /// Nothing for plans over too much, or with too many kernels for the arguments of one.
-    static Optional<SmallPlan> of(CudaProgram program, CudaModule module, Domain domain, List<KernelLaunch> launches) {
+    ///
+    /// @param elementsMax of what is small
+    static Optional<SmallPlan> of(
+            CudaProgram program, CudaModule module, Domain domain, List<KernelLaunch> launches, long elementsMax) {
         long bytes = 8L * program.pointers().size() + launches.stream().mapToLong(KernelLaunch::workBytes).sum();
-        boolean fits = domain.count(Scope.ELEMENT) <= ELEMENTS_MAX && bytes <= Arguments.BYTES_MAX;
+        boolean fits = domain.count(Scope.ELEMENT) <= elementsMax && bytes <= Arguments.BYTES_MAX;
         return fits ? Optional.of(new SmallPlan(module.function("all"), program.pointers().size(), bytes)) : Optional.empty();
     }
 

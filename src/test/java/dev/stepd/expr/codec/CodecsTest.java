@@ -7,12 +7,14 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /// Each format does what it says with every value, the odd ones included.
+@Tag("gpu")
 class CodecsTest {
     static Stream<Codes> codes() {
         return Stream.of(Codes.Tie.values()).flatMap(tie -> Stream.of(

@@ -20,11 +20,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /// Programs over slots in every format do what they say, whatever else they read and however tensors are shaped.
+@Tag("gpu")
 class StoreSlotsTest {
     private static final Buffer SLOT = Coded.SLOT;
     private static final Expr OLD = new Expr.Read(SLOT);
