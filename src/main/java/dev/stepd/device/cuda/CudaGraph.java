@@ -28,8 +28,7 @@ final class CudaGraph implements AutoCloseable {
     @Override
     public void close() {
         if (open.compareAndSet(true, false)) {
-            context.use();
-            Cuda.checkRelease(JCudaDriver.cuGraphExecDestroy(handle), "cuGraphExecDestroy");
+            context.release(() -> JCudaDriver.cuGraphExecDestroy(handle), "cuGraphExecDestroy");
         }
     }
 }
