@@ -67,6 +67,7 @@ final class CudaPlan implements BoundPlan {
     }
 
     private void cut(Spans now) {
+        spans = null; // until all of it is there
         long bytes = 0;
         long partials = 0;
         for (var launch : launches) {

@@ -127,8 +127,7 @@ final class CudaStream implements AutoCloseable {
     @Override
     public void close() {
         if (open.compareAndSet(true, false)) {
-            context.use();
-            Cuda.checkRelease(JCudaDriver.cuStreamDestroy(stream), "cuStreamDestroy");
+            context.release(() -> JCudaDriver.cuStreamDestroy(stream), "cuStreamDestroy");
         }
     }
 }
