@@ -185,7 +185,8 @@ class ContainersTest {
         var settings = rendered.stream().filter(document -> document.at("kind").text().equals("ConfigMap")).findFirst().orElseThrow();
         assertThat(container.at("envFrom").entries().getFirst().at("configMapRef", "name")).isEqualTo(settings.at("metadata", "name"));
         var labels = set.at("spec", "template", "metadata", "labels").fields().entrySet();
-        rendered.stream().flatMap(document -> Stream.of(document.at("spec", "podSelector", "matchLabels"), document.at("spec", "selector", "matchLabels")))
+        rendered.stream().map(document -> document.at("spec"))
+                .flatMap(spec -> Stream.of(spec.at("podSelector", "matchLabels"), spec.at("selector", "matchLabels")))
                 .forEach(selector -> assertThat(labels).containsAll(selector.fields().entrySet()));
     }
 

@@ -9,10 +9,11 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
+import org.jspecify.annotations.Nullable;
 import org.yaml.snakeyaml.Yaml;
 
 /// A place in a YAML or JSON document.
-record Document(Object value) {
+record Document(@Nullable Object value) {
     static Document read(String file) throws IOException {
         return all(Path.of(file)).getFirst();
     }
