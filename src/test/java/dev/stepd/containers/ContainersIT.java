@@ -145,6 +145,7 @@ class ContainersIT {
     }
 
     private HttpRequest.Builder request(String path) {
-        return HttpRequest.newBuilder(URI.create(server.address() + path)).timeout(Duration.ofSeconds(30)).header("Content-Type", "application/json");
+        return HttpRequest.newBuilder(URI.create(server.address() + path)).timeout(Duration.ofSeconds(30))
+                .header("Content-Type", "application/json");
     }
 }
