@@ -40,7 +40,7 @@ final class Server implements AutoCloseable {
 
     final Engine engine;
     final SnapshotStore store;
-    private final Journals journals;
+    final Journals journals;
     final Sessions sessions;
 
     Server(Path folder) {
