@@ -1,19 +1,17 @@
-// Runs a kernel: blocks one after another, a block's threads as fibers on one thread of the system. A fiber is only made when
-// a thread first waits for others; threads that never wait run on the same one, one after another. All orders are drawn
-// from a seed, so that whatever depends on order shows.
-#include "driver.h"
+// Runs a kernel: blocks one after another, a block's threads as fibers on one thread of the system. A fiber is only
+// made when a thread first waits for others; threads that never wait run on the same one, one after another. All
+// orders are drawn from a seed, so that whatever depends on order shows.
+#include "faults.h"
 
 #include <algorithm>
-#include <csetjmp>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <numeric>
 #include <sys/mman.h>
-#include <ucontext.h>
 
-// Saves the callee's registers and the stack in *from, goes on where `to` was saved. By a jump: the processor foresees where
-// calls return to, and this one returns elsewhere.
+// Saves the callee's registers and the stack in *from, goes on where `to` was saved. By a jump: the processor
+// foresees where calls return to, and this one returns elsewhere.
 extern "C" void shim_switch(void **from, void *to);
 __asm__(R"(
 .text
@@ -48,75 +46,6 @@ constexpr unsigned char FRESH_SHARED = 0xCB;
 constexpr std::size_t SHARED_GUARD = 256;
 constexpr unsigned char SHARED_PATTERN = 0xA7;
 
-// ---- faults
-
-struct Guarded {
-    sigjmp_buf back;
-    int signal = 0;
-    std::uintptr_t address = 0;
-    alignas(16) char stack[16 << 10];  // on which to get away from a stack that overflowed
-};
-thread_local Guarded *guard __attribute__((tls_model("initial-exec"))) = nullptr;
-
-[[noreturn]] void get_away() { siglongjmp(guard->back, 1); }
-
-struct sigaction earlier[65];
-
-void on_signal(int signal, siginfo_t *info, void *machine) {
-    if (guard == nullptr) {
-        // not ours: the virtual machine's, or the end
-        auto &before = earlier[signal];
-        if (before.sa_flags & SA_SIGINFO) before.sa_sigaction(signal, info, machine);
-        else if (before.sa_handler == SIG_DFL || before.sa_handler == SIG_IGN) std::signal(signal, SIG_DFL);
-        else before.sa_handler(signal);
-        return;
-    }
-    guard->signal = signal;
-    guard->address = (std::uintptr_t) info->si_addr;
-    auto *registers = ((ucontext_t *) machine)->uc_mcontext.gregs;
-    registers[REG_RSP] = (greg_t) (guard->stack + sizeof guard->stack - 64 - 8);
-    registers[REG_RIP] = (greg_t) &get_away;
-}
-}  // namespace
-
-void install_handlers() {
-    struct sigaction mine = {};
-    mine.sa_sigaction = on_signal;
-    mine.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
-    for (int signal : {SIGSEGV, SIGBUS, SIGILL, SIGFPE}) sigaction(signal, &mine, &earlier[signal]);
-}
-
-static CUresult error_of(int signal, std::uintptr_t address, std::string &message) {
-    char text[120];
-    if (signal == SIGILL) {
-        message = "an illegal instruction";
-        return ILLEGAL_INSTRUCTION;
-    }
-    if (signal == SIGFPE) {
-        message = "an integer division by zero";
-        return LAUNCH_FAILED;
-    }
-    std::snprintf(text, sizeof text, "touched the address 0x%zx", (std::size_t) address);
-    message = text;
-    return ILLEGAL_ADDRESS;
-}
-
-bool guarded(const std::function<void()> &body, CUresult &error, std::string &message) {
-    auto here = std::make_unique<Guarded>();
-    Guarded *before = guard;
-    if (sigsetjmp(here->back, 0) == 0) {
-        guard = here.get();
-        body();
-        guard = before;
-        return true;
-    }
-    auto *fault = guard;
-    guard = before;
-    error = error_of(fault->signal, fault->address, message);
-    return false;
-}
-
-namespace {
 // ---- one block at a time
 
 enum class State : unsigned char { NEW, RUNNING, AT_BARRIER, IN_WARP, READY, EXITED };
@@ -355,7 +284,8 @@ unsigned long long Runner::warp(unsigned op, unsigned mask, unsigned long long v
     return threads[thread].result;
 }
 
-// Completes the operation that a lane waits in, if all that its mask names have come. Those that exited are not waited for.
+// Completes the operation that a lane waits in, if all that its mask names have come. Those that exited are not
+// waited for.
 void Runner::complete(unsigned w, unsigned lane) {
     Thread *lanes = &threads[w * 32];
     unsigned mask = lanes[lane].mask, kind = lanes[lane].kind, group = 0;
@@ -518,7 +448,7 @@ CUresult Runner::run(const Launch &l, std::uint64_t seed) {
 }
 
 // That rest; each keeps its fibers' stacks. Never destroyed: the device's thread may outlive the program's end.
-std::mutex runners_lock;
+auto &runners_lock = *new std::mutex;
 auto &runners = *new std::vector<std::unique_ptr<Runner>>;
 }  // namespace
 

@@ -5,38 +5,18 @@
 #include <chrono>
 #include <cstdarg>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 
 namespace shim {
 namespace {
 thread_local std::vector<Context *> current;
-
-long environment(const char *name, long otherwise) {
-    const char *text = std::getenv(name);
-    return text == nullptr || *text == 0 ? otherwise : std::atol(text);
-}
-
-void set_devices(Driver &d, int count) {
-    d.devices = count;
-    while ((int) d.primaries.size() < count) {
-        auto *context = new Context((int) d.primaries.size(), std::make_shared<std::size_t>(0));
-        context->alive = false;
-        d.primaries.push_back(context);
-    }
-}
 }  // namespace
 
 Driver &driver() {
     // never destroyed: threads outlive the program's end
     static Driver *instance = [] {
         auto *d = new Driver;
-        d->capability = (int) environment("STEPD_SHIM_CAPABILITY", 90);
-        d->memory_bytes = (std::size_t) environment("STEPD_SHIM_MEMORY", 8l << 30);
-        d->seed = (std::uint64_t) environment("STEPD_SHIM_SEED", 1);
-        d->idle_micros = environment("STEPD_SHIM_IDLE_MICROS", 2000);
-        d->random.state = d->seed;
-        set_devices(*d, (int) environment("STEPD_SHIM_DEVICES", 1));
+        configure(*d);
         return d;
     }();
     return *instance;
@@ -195,14 +175,13 @@ EXPORT CUresult cuDeviceTotalMem_v2(std::size_t *bytes, CUdevice device) {
 EXPORT CUresult cuDeviceGetAttribute(int *value, int attribute, CUdevice device) {
     ENTER("cuDeviceGetAttribute", INIT);
     if (!known(device)) return INVALID_DEVICE;
+    // those that are not 0
     static const std::map<int, int> values = {
-        {1, 1024}, {2, 1024}, {3, 1024}, {4, 64}, {5, 0x7fffffff}, {6, 65535}, {7, 65535},  // a block's and grid's extents
-        {8, 48 << 10}, {9, 64 << 10}, {10, 32}, {11, 0x7fffffff}, {12, 65536}, {13, 1755000}, {14, 512}, {15, 1},
-        {16, 2}, {17, 0}, {18, 0}, {19, 1}, {20, 0}, {31, 1}, {32, 0}, {34, 0}, {35, 0}, {36, 2619000}, {37, 5120},
-        {38, 50 << 20}, {39, 2048}, {40, 2}, {41, 1}, {50, 0}, {78, 1}, {79, 1}, {80, 1}, {81, 228 << 10}, {82, 65536},
-        {83, 0}, {84, 0}, {85, 0}, {86, 0}, {87, 2}, {88, 0}, {89, 0}, {90, 1}, {91, 1}, {92, 0}, {93, 0}, {94, 0}, {95, 0}, {96, 0},
-        {97, 227 << 10}, {98, 0}, {99, 1}, {100, 0}, {101, 0}, {102, 0}, {103, 0}, {104, 0}, {105, 0}, {106, 32}, {107, 0}, {108, 0}, {109, 0},
-        {110, 0}, {111, 1024}, {112, 0}, {113, 0}, {114, 0}, {115, 0}, {116, 0}, {117, 0}, {118, 0}, {119, 0}, {120, 0}};
+        {1, 1024}, {2, 1024}, {3, 1024}, {4, 64}, {5, 0x7fffffff}, {6, 65535}, {7, 65535},  // extents of blocks and grids
+        {8, 48 << 10}, {81, 228 << 10}, {97, 227 << 10}, {111, 1024},                       // shared memory
+        {9, 64 << 10}, {10, 32}, {11, 0x7fffffff}, {12, 65536}, {82, 65536}, {39, 2048}, {106, 32},
+        {13, 1755000}, {14, 512}, {15, 1}, {16, 2}, {19, 1}, {31, 1}, {36, 2619000}, {37, 5120}, {38, 50 << 20}, {40, 2},
+        {41, 1}, {78, 1}, {79, 1}, {80, 1}, {87, 2}, {90, 1}, {91, 1}, {99, 1}};
     if (attribute == 75) *value = driver().capability / 10;
     else if (attribute == 76) *value = driver().capability % 10;
     else if (attribute == 33) *value = device + 1;
@@ -247,7 +226,7 @@ EXPORT CUresult cuDevicePrimaryCtxRetain(Context **context, CUdevice device) {
     return SUCCESS;
 }
 
-static void settle(std::unique_lock<std::mutex> &lock, Context &context) {
+void shim::settle(std::unique_lock<std::mutex> &lock, Context &context) {
     std::vector<OpRef> all;
     for (auto *stream : context.streams) if (stream->last) all.push_back(stream->last);
     if (context.null_stream && context.null_stream->last) all.push_back(context.null_stream->last);
@@ -385,124 +364,3 @@ EXPORT CUresult cuCtxSynchronize() {
 
 EXPORT CUresult cuCtxSetCacheConfig(int) { return SUCCESS; }
 EXPORT CUresult cuCtxSetLimit(int, std::size_t) { return SUCCESS; }
-
-// ---- errors by name
-
-struct Named { int code; const char *name, *text; };
-static const Named ERRORS[] = {
-    {0, "CUDA_SUCCESS", "no error"}, {1, "CUDA_ERROR_INVALID_VALUE", "invalid argument"},
-    {2, "CUDA_ERROR_OUT_OF_MEMORY", "out of memory"}, {3, "CUDA_ERROR_NOT_INITIALIZED", "initialization error"},
-    {4, "CUDA_ERROR_DEINITIALIZED", "driver shutting down"}, {100, "CUDA_ERROR_NO_DEVICE", "no CUDA-capable device is detected"},
-    {101, "CUDA_ERROR_INVALID_DEVICE", "invalid device ordinal"},
-    {200, "CUDA_ERROR_INVALID_IMAGE", "device kernel image is invalid"},
-    {201, "CUDA_ERROR_INVALID_CONTEXT", "invalid device context"},
-    {209, "CUDA_ERROR_NO_BINARY_FOR_GPU", "no kernel image is available for execution on the device"},
-    {214, "CUDA_ERROR_ECC_UNCORRECTABLE", "uncorrectable ECC error encountered"},
-    {400, "CUDA_ERROR_INVALID_HANDLE", "invalid resource handle"}, {500, "CUDA_ERROR_NOT_FOUND", "named symbol not found"},
-    {600, "CUDA_ERROR_NOT_READY", "device not ready"},
-    {700, "CUDA_ERROR_ILLEGAL_ADDRESS", "an illegal memory access was encountered"},
-    {701, "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES", "too many resources requested for launch"},
-    {702, "CUDA_ERROR_LAUNCH_TIMEOUT", "the launch timed out and was terminated"},
-    {708, "CUDA_ERROR_PRIMARY_CONTEXT_ACTIVE", "cannot set while device is active in this process"},
-    {709, "CUDA_ERROR_CONTEXT_IS_DESTROYED", "context is destroyed"},
-    {710, "CUDA_ERROR_ASSERT", "device-side assert triggered"},
-    {712, "CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED", "part or all of the requested memory range is already mapped"},
-    {713, "CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED", "pointer does not correspond to a registered memory region"},
-    {714, "CUDA_ERROR_HARDWARE_STACK_ERROR", "hardware stack error"},
-    {715, "CUDA_ERROR_ILLEGAL_INSTRUCTION", "an illegal instruction was encountered"},
-    {716, "CUDA_ERROR_MISALIGNED_ADDRESS", "misaligned address"},
-    {717, "CUDA_ERROR_INVALID_ADDRESS_SPACE", "operation not supported on global/shared address space"},
-    {718, "CUDA_ERROR_INVALID_PC", "invalid program counter"}, {719, "CUDA_ERROR_LAUNCH_FAILED", "unspecified launch failure"},
-    {800, "CUDA_ERROR_NOT_PERMITTED", "operation not permitted"}, {801, "CUDA_ERROR_NOT_SUPPORTED", "operation not supported"},
-    {900, "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED", "operation not permitted when stream is capturing"},
-    {901, "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED", "operation failed due to a previous error during capture"},
-    {902, "CUDA_ERROR_STREAM_CAPTURE_MERGE", "operation would result in a merge of separate capture sequences"},
-    {903, "CUDA_ERROR_STREAM_CAPTURE_UNMATCHED", "capture was not ended in the same stream as it began"},
-    {904, "CUDA_ERROR_STREAM_CAPTURE_UNJOINED", "capturing stream has unjoined work"},
-    {905, "CUDA_ERROR_STREAM_CAPTURE_ISOLATION", "dependency created on uncaptured work in another stream"},
-    {906, "CUDA_ERROR_STREAM_CAPTURE_IMPLICIT", "operation would make the legacy stream depend on a capturing blocking stream"},
-    {907, "CUDA_ERROR_CAPTURED_EVENT", "operation not permitted on an event last recorded in a capturing stream"},
-    {908, "CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD", "attempt to terminate a thread-local capture sequence from another thread"},
-    {999, "CUDA_ERROR_UNKNOWN", "unknown error"}};
-
-static const Named *named(int code) {
-    for (const auto &error : ERRORS) if (error.code == code) return &error;
-    return nullptr;
-}
-EXPORT CUresult cuGetErrorName(int code, const char **name) {
-    const Named *error = named(code);
-    *name = error == nullptr ? nullptr : error->name;
-    return error == nullptr ? INVALID_VALUE : SUCCESS;
-}
-EXPORT CUresult cuGetErrorString(int code, const char **text) {
-    const Named *error = named(code);
-    *text = error == nullptr ? nullptr : error->text;
-    return error == nullptr ? INVALID_VALUE : SUCCESS;
-}
-
-// ---- for tests
-
-/// The `after`-th call of a function from now on (1: the next) returns `error`, and if sticky all that follow.
-EXPORT void shimFail(const char *function, int after, int error, int sticky) {
-    std::lock_guard guard(driver().lock);
-    if (error == 0) driver().faults.erase(function);
-    else driver().faults[function] = {after < 1 ? 1 : after, (CUresult) error, sticky != 0};
-}
-EXPORT long shimCalls(const char *function) {
-    std::lock_guard guard(driver().lock);
-    auto found = driver().calls.find(function);
-    return found == driver().calls.end() ? 0 : found->second;
-}
-EXPORT void shimSetMemory(long bytes) {
-    std::lock_guard guard(driver().lock);
-    driver().memory_bytes = (std::size_t) bytes;
-}
-EXPORT void shimDevices(int count) {
-    std::lock_guard guard(driver().lock);
-    set_devices(driver(), count);
-}
-EXPORT void shimCapability(int capability) {
-    std::lock_guard guard(driver().lock);
-    driver().capability = capability;
-}
-EXPORT void shimSeed(long seed) {
-    std::lock_guard guard(driver().lock);
-    driver().seed = (std::uint64_t) seed;
-    driver().random.state = (std::uint64_t) seed;
-}
-/// How long the device waits for the host before it goes on by itself; below 0: it does so never.
-EXPORT void shimIdleMicros(long micros) {
-    std::lock_guard guard(driver().lock);
-    driver().idle_micros = micros;
-    driver().changed.notify_all();
-}
-EXPORT long shimBalance() {
-    std::lock_guard guard(driver().lock);
-    return live_objects();
-}
-/// What the shim said about the latest error it found, or "".
-EXPORT const char *shimMessage() {
-    std::lock_guard guard(driver().message_lock);
-    static thread_local std::string copy;
-    copy = driver().message;
-    return copy.c_str();
-}
-/// As after start, with the environment's values. Contexts that somebody holds are set aside: whoever has them may go on with
-/// them, and nobody else meets them or counts what they hold.
-EXPORT void shimReset() {
-    std::lock_guard guard(driver().lock);
-    Driver &d = driver();
-    d.set_aside.insert(d.primaries.begin(), d.primaries.end());
-    d.primaries.clear();
-    d.set_aside.merge(d.contexts);
-    d.graphs.clear();
-    d.faults.clear();
-    d.calls.clear();
-    d.message.clear();
-    d.capability = (int) environment("STEPD_SHIM_CAPABILITY", 90);
-    d.memory_bytes = (std::size_t) environment("STEPD_SHIM_MEMORY", 8l << 30);
-    d.idle_micros = environment("STEPD_SHIM_IDLE_MICROS", 2000);
-    d.seed = (std::uint64_t) environment("STEPD_SHIM_SEED", 1);
-    d.random.state = d.seed;
-    set_devices(d, (int) environment("STEPD_SHIM_DEVICES", 1));
-}

@@ -78,15 +78,12 @@ struct __shim_module {
     uint3 *thread, *block;
     dim3 *block_dim, *grid_dim;
     const __shim_runtime **runtime;
-    char *shared, *shared_end;
 };
 __attribute__((visibility("hidden"))) uint3 threadIdx, blockIdx;
 __attribute__((visibility("hidden"))) dim3 blockDim, gridDim;
 __attribute__((visibility("hidden"))) const __shim_runtime *__shim;
-extern char __start_shim_shared[] __attribute__((weak, visibility("hidden")));
-extern char __stop_shim_shared[] __attribute__((weak, visibility("hidden")));
 __attribute__((visibility("default"))) void shim_module(__shim_module *m) {
-    *m = {&threadIdx, &blockIdx, &blockDim, &gridDim, &__shim, __start_shim_shared, __stop_shim_shared};
+    *m = {&threadIdx, &blockIdx, &blockDim, &gridDim, &__shim};
 }
 }
 constexpr int warpSize = 32;

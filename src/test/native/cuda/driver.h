@@ -1,6 +1,8 @@
-// What the shim's parts know of one another. The types of CUDA's driver interface that they need are declared here from
-// NVIDIA's published documentation of it, so that the shim builds where no CUDA toolkit is.
+// What the shim's parts know of one another. The types of CUDA's driver interface that they need are declared here
+// from NVIDIA's published documentation of it, so that the shim builds where no CUDA toolkit is.
 #pragma once
+
+#include "shared_variables.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -60,10 +62,7 @@ struct KernelParameters { unsigned count; unsigned size[64], align[64]; };
 struct ModuleVariables {
     uint3 *thread, *block, *block_dim, *grid_dim;
     const Runtime **runtime;
-    char *shared, *shared_end;  // of all kernels
 };
-// A variable in static shared memory. Its linker's name says which function it is of.
-struct SharedVariable { std::string name; char *address; std::size_t bytes; };
 
 struct Context;
 struct Module;
@@ -219,6 +218,7 @@ struct Driver {
     std::string message;               // about the latest error found
 };
 Driver &driver();
+void configure(Driver &driver);  // as the environment says
 double now_ms();
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));  // to stderr, and kept as the message
 
@@ -235,6 +235,7 @@ struct Call {
     if (call.error != SUCCESS) return call.error
 Context *current_context();
 void destroy_resources(Context &context);
+void settle(std::unique_lock<std::mutex> &lock, Context &context);  // waits for all of its work
 long live_objects();
 
 // contexts' memory

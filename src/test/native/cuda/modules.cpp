@@ -1,8 +1,8 @@
-// Modules are shared objects that the shim's NVRTC made. A kernel is called through a function that NVRTC generated for it.
+// Modules are shared objects that the shim's NVRTC made. A kernel is called through a function that NVRTC generated
+// for it.
 #include "driver.h"
 
 #include <algorithm>
-#include <cctype>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -44,43 +44,16 @@ void *open_image(const void *image, std::size_t bytes) {
 
 template <class T> T symbol(void *library, const std::string &name) { return (T) dlsym(library, name.c_str()); }
 
-// The variables in the shared section, which the table of symbols lists with names such as _ZZ6kernelE4name.
-std::vector<SharedVariable> shared_variables(const void *image, void *library, const ModuleVariables &variables) {
-    std::vector<SharedVariable> found;
-    auto *start = (const char *) image;
-    auto *header = (const Elf64_Ehdr *) image;
-    auto *sections = (const Elf64_Shdr *) (start + header->e_shoff);
-    link_map *map = nullptr;
-    if (variables.shared == nullptr || dlinfo(library, RTLD_DI_LINKMAP, &map) != 0) return found;
-    for (int i = 0; i < header->e_shnum; i++) {
-        if (sections[i].sh_type != SHT_SYMTAB) continue;
-        auto *symbols = (const Elf64_Sym *) (start + sections[i].sh_offset);
-        const char *names = start + sections[sections[i].sh_link].sh_offset;
-        for (std::size_t k = 0; k < sections[i].sh_size / sizeof(Elf64_Sym); k++) {
-            char *address = (char *) map->l_addr + symbols[k].st_value;
-            bool inside = address >= variables.shared && address < variables.shared_end;
-            if (!inside || ELF64_ST_TYPE(symbols[k].st_info) != STT_OBJECT) continue;
-            found.push_back({names + symbols[k].st_name, address, symbols[k].st_size});
-        }
-    }
-    return found;
-}
-
-// A kernel's own, and those of functions that kernels call: whichever calls them.
+// A kernel's own, and those of functions that it may call.
 void find_shared(Function &function) {
+    link_map *map = nullptr;
     function.static_shared = 0;
+    if (dlinfo(function.module->library, RTLD_DI_LINKMAP, &map) != 0) return;
     for (const auto &variable : function.module->shared) {
-        const char *name = variable.name.c_str();
-        char *end = nullptr;
-        std::string owner;
-        if (std::strncmp(name, "_ZZ", 3) == 0 && std::isdigit((unsigned char) name[3])) {
-            auto length = std::strtoul(name + 3, &end, 10);
-            owner.assign(end, strnlen(end, length));
-        }
-        bool others = !owner.empty() && owner != function.name
-                && dlsym(function.module->library, ("shim_call_" + owner).c_str()) != nullptr;
+        bool others = variable.owner != function.name
+                && dlsym(function.module->library, ("shim_call_" + variable.owner).c_str()) != nullptr;
         if (others) continue;
-        function.shared.push_back({variable.address, variable.bytes});
+        function.shared.push_back({(char *) map->l_addr + variable.offset, variable.bytes});
         function.static_shared += (unsigned) variable.bytes;
     }
 }
@@ -97,7 +70,8 @@ CUresult load(Call &call, Module **handle, const void *image) {
         dlclose(library);
         return INVALID_IMAGE;
     }
-    // code for one architecture runs on the same with no lower minor number; negative: portable code, for any no lower
+    // code for one architecture runs on the same with no lower minor number; negative: portable code, for any no
+    // lower
     int have = driver().capability, needs = *architecture;
     if (needs > 0 ? needs / 10 != have / 10 || needs > have : -needs > have) {
         dlclose(library);
@@ -107,7 +81,7 @@ CUresult load(Call &call, Module **handle, const void *image) {
     module->context = call.context;
     module->library = library;
     describe(&module->variables);
-    module->shared = shared_variables(image, library, module->variables);
+    module->shared = shared_variables(image);
     module->dynamic_shared = symbol<char *>(library, "shim_dynamic_shared");
     call.context->modules[module.get()] = module;
     *handle = module.get();
@@ -222,12 +196,7 @@ EXPORT CUresult cuModuleGetFunction(Function **function, Module *module, const c
         known->call = invoke;
         describe(&known->parameters, &known->launch_bound);
         find_shared(*known);
-        if (known->static_shared > 48u << 10) {
-            say("kernel %s: %u bytes of static shared memory, at most 49152", name, known->static_shared);
-            module->functions.erase(name);
-            return INVALID_IMAGE;
-        }
-        known->dynamic_shared_max = (48u << 10) - known->static_shared;
+        known->dynamic_shared_max = (48u << 10) - std::min(48u << 10, known->static_shared);
         call.context->functions.insert(known.get());
     }
     *function = known.get();

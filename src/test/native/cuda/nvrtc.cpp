@@ -1,5 +1,7 @@
-// NVRTC for the host: compiles CUDA C with g++ and device.h into a shared object, which is the "cubin" that the shim's driver
-// loads. Warnings and errors are g++'s.
+// NVRTC for the host: compiles CUDA C with g++ and device.h into a shared object, which is the "cubin" that the
+// shim's driver loads. Warnings and errors are g++'s.
+#include "shared_variables.h"
+
 #include <algorithm>
 #include <cctype>
 #include <climits>
@@ -142,7 +144,8 @@ std::set<std::string> take_dynamic_shared(std::string &text, std::string &code) 
     return names;
 }
 
-// What is added after the text: for each kernel a function to call it with an array of pointers, and one that describes it.
+// What is added after the text: for each kernel a function to call it with an array of pointers, and one that
+// describes it.
 std::string trampolines(const std::vector<Kernel> &found, const std::set<std::string> &dynamic, int architecture) {
     std::ostringstream out;
     out << "\n#line 1 \"generated\"\n#pragma GCC diagnostic ignored \"-Wsubobject-linkage\"\n"
@@ -224,6 +227,28 @@ const std::vector<std::string> FLAGS = {
     "-fsanitize=alignment,bounds,shift-exponent,float-cast-overflow", "-fno-sanitize-recover=all",
     "-Wall", "-Wno-unknown-pragmas", "-Wno-maybe-uninitialized", "-Wno-unused-function", "-Wno-psabi"};
 
+// What ptxas would say: a kernel's static shared memory has 48 KiB at most.
+bool shared_memory_fits(Program &program, const std::vector<Kernel> &found) {
+    const std::size_t most = 48 << 10;
+    bool fits = true;
+    for (const auto &kernel : found) {
+        std::size_t bytes = 0;
+        for (const auto &variable : shim::shared_variables(program.image.data())) {
+            bool others = std::any_of(found.begin(), found.end(), [&](const Kernel &k) {
+                return k.name == variable.owner && k.name != kernel.name;
+            });
+            if (!others) bytes += variable.bytes;
+        }
+        if (bytes <= most) continue;
+        std::ostringstream line;
+        line << "error: entry function '" << kernel.name << "' uses too much shared data (" << bytes << " bytes, "
+             << most << " at most)\n";
+        program.log += line.str();
+        fits = false;
+    }
+    return fits;
+}
+
 Result compile(Program &program, const std::string &standard, int architecture, const std::vector<std::string> &defines) {
     Folder folder;
     if (folder.path.empty()) {
@@ -232,9 +257,10 @@ Result compile(Program &program, const std::string &standard, int architecture, 
     }
     std::string text = program.source, code = code_of(text);
     auto dynamic = take_dynamic_shared(text, code);
+    auto found = kernels(code);
     {
         std::ofstream out(folder.path + "/kernel.cu", std::ios::binary);
-        out << "#line 1 \"" << program.name << "\"\n" << text << trampolines(kernels(code), dynamic, architecture);
+        out << "#line 1 \"" << program.name << "\"\n" << text << trampolines(found, dynamic, architecture);
     }
     const char *compiler = std::getenv("CXX");
     std::vector<std::string> command = {compiler == nullptr || *compiler == 0 ? "g++" : compiler};
@@ -256,6 +282,7 @@ Result compile(Program &program, const std::string &standard, int architecture, 
         return COMPILATION;
     }
     program.image = contents(folder.path + "/kernel.so");
+    if (!shared_memory_fits(program, found)) return COMPILATION;
     program.compiled = true;
     return SUCCESS;
 }

@@ -1,6 +1,7 @@
-// Streams and events. Nothing is done when it is submitted: work waits in its stream's queue until somebody waits for it (or
-// the device has been left alone for a while), and then streams take turns in an order drawn from the seed, by half of
-// all times doing only what must be done. A wait that is missing therefore soon shows as a wrong result.
+// Streams and events. Nothing is done when it is submitted: work waits in its stream's queue until somebody waits
+// for it (or the device has been left alone for a while), and then streams take turns in an order drawn from the
+// seed, by half of all times doing only what must be done. A wait that is missing therefore soon shows as a wrong
+// result.
 #include "driver.h"
 
 #include <algorithm>

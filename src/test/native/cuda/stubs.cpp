@@ -1,5 +1,5 @@
-// The functions of the interface that JCuda's natives link and nobody here needs. They are there so that the natives load with
-// all symbols bound at once, too, and so that whoever calls one reads its name.
+// The functions of the interface that JCuda's natives link and nobody here needs. They are there so that the
+// natives load with all symbols bound at once, too, and so that whoever calls one reads its name.
 #include "driver.h"
 
 #define FUNCTIONS \

@@ -8,8 +8,8 @@ import java.lang.foreign.MemorySegment;
 public interface Body extends AutoCloseable {
     /// The next runs are about what lies in `host`; what was fetched before is forgotten. Memory of [Device#host] is fastest.
     ///
-    /// @param host at least the bytes this was made for; stays the caller's, who keeps it until the last of these runs and changes
-    ///     nothing there between two of them that a plan reads
+    /// @param host at least the bytes this was made for, or [MemorySegment#NULL] for nothing; stays the caller's, who keeps it until the
+    ///     last of these runs or another is held, and changes nothing there between two runs that a plan reads
     void hold(MemorySegment host);
 
     /// Tells that all bytes of what is held have arrived that lie before `end`: a device may begin to fetch them while the next

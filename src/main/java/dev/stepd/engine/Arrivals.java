@@ -30,20 +30,23 @@ final class Arrivals implements AutoCloseable {
         }
     }
 
-    /// Tells that nothing more of a body comes, or that its memory goes to another.
+    /// Tells that nothing more of a body comes, or that its memory goes to another. Nothing reads it any more when this returns.
     synchronized void abandon(MemorySegment host) {
         if (ahead == host) {
             ahead = null;
+            if (!busy) {
+                body.hold(MemorySegment.NULL);
+            }
         }
     }
 
     /// Makes the device hold the body of the step that begins.
     synchronized void begin(MemorySegment host) {
-        busy = true;
         if (ahead != host) {
             body.hold(host);
         }
         ahead = null;
+        busy = true;
     }
 
     synchronized void end() {

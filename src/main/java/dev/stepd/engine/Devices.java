@@ -76,7 +76,8 @@ public final class Devices implements AutoCloseable {
 
     private ServiceException lost(String asked, List<Device> named) {
         var reasons = named.stream().map(device -> device.name() + " is lost until stepd restarts: " + device.reasonLost()).toList();
-        return new ServiceException(ErrorCode.DEVICE_UNAVAILABLE, "device is " + asked + ", but " + String.join("; ", reasons));
+        return new ServiceException(ErrorCode.DEVICE_UNAVAILABLE, "device is " + asked + ", but " + String.join("; ", reasons)
+                + "; name another, this server has " + names());
     }
 
     private ServiceException unknown(String asked) {

@@ -8,6 +8,7 @@ import dev.stepd.rule.Composition;
 import dev.stepd.tensor.TensorSpec;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /// Turns an optimizer's description into a [Stepper] on a device. Safe for concurrent use. Owns the devices.
@@ -74,18 +75,41 @@ public final class Engine implements AutoCloseable {
     /// @param device `auto`, `cpu`, `cuda` or `cuda:1`; where a name stands for several, the first with room is taken
     /// @throws ServiceException `UNKNOWN_NAME`, `INVALID_VALUE`, `DEVICE_UNAVAILABLE`, `OUT_OF_MEMORY`
     public Stepper create(Blueprint blueprint, String device) {
+        return create(blueprint, device, stepper -> stepper);
+    }
+
+    /// Checks a description and builds it, and what is to be built on that: there must be room for both.
+    ///
+    /// @param then if it throws, the stepper is closed
+    /// @throws ServiceException as the other [#create]
+    public <T> T create(Blueprint blueprint, String device, Function<Stepper, T> then) {
         var candidates = devices.find(device);
         var optimizer = Optimizer.of(blueprint);
         for (var candidate : candidates.subList(0, candidates.size() - 1)) {
             try {
-                return new Stepper(candidate, optimizer, blueprint.nonFinite());
+                return create(candidate, optimizer, blueprint, then);
             } catch (RuntimeException e) {
                 if (!isOutOfMemory(e) && candidate.reasonLost() == null) {
                     throw e;
                 }
             }
         }
-        return new Stepper(candidates.getLast(), optimizer, blueprint.nonFinite());
+        try {
+            return create(candidates.getLast(), optimizer, blueprint, then);
+        } catch (RuntimeException e) {
+            devices.find(device); // says that it is lost, if that was it
+            throw e;
+        }
+    }
+
+    private static <T> T create(Device device, Optimizer optimizer, Blueprint blueprint, Function<Stepper, T> then) {
+        var stepper = new Stepper(device, optimizer, blueprint.nonFinite());
+        try {
+            return then.apply(stepper);
+        } catch (RuntimeException e) {
+            stepper.close();
+            throw e;
+        }
     }
 
     private static boolean isOutOfMemory(RuntimeException e) {

@@ -323,6 +323,12 @@ public final class Stepper implements AutoCloseable {
         return device.name();
     }
 
+    /// Why the device is lost, and all state here with it; null while it is not. From any thread.
+    public @Nullable String reasonLost() {
+        var reason = device.reasonLost();
+        return reason == null ? null : device.name() + " is lost until stepd restarts: " + reason;
+    }
+
     /// Main memory that the device reaches well: what [#step] is given best comes from it.
     public HostMemory hostMemory() {
         return device.host();

@@ -31,7 +31,12 @@ record Capture(StoredSession row, StoredSnapshot snapshot, List<StatePart> parts
             copied.add(new StatePart(part.key(), part.dtype(), part.shape(), new HostArray(place)));
             offset += place.byteSize();
         }
-        Copying.gather(live.parts, memory.memory());
+        try {
+            Copying.gather(live.parts, memory.memory());
+        } catch (RuntimeException e) {
+            memory.release();
+            throw e;
+        }
         return new Capture(live.row, live.snapshot, List.copyOf(copied), live.changes, memory::release);
     }
 

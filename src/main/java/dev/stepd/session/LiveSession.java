@@ -43,13 +43,8 @@ final class LiveSession implements Life {
 
     /// @throws ServiceException when the optimizer is not one, or there is no memory for it
     static LiveSession create(Resources resources, String id, Instant created, SessionDescription description) {
-        var stepper = resources.engine().create(description.blueprint(), description.device());
-        try {
-            return new LiveSession(resources, id, created, description, stepper);
-        } catch (RuntimeException e) {
-            stepper.close();
-            throw e;
-        }
+        return resources.engine().create(description.blueprint(), description.device(),
+                stepper -> new LiveSession(resources, id, created, description, stepper));
     }
 
     private LiveSession(
@@ -135,21 +130,38 @@ final class LiveSession implements Life {
         return buffers.bytes() < Lanes.SMALL_ELEMENTS_MAX * Float.BYTES;
     }
 
+    /// With the device lost, every session on it is, whoever met the error.
+    private Standing standing() {
+        var now = standing;
+        var lost = stepper.reasonLost();
+        return lost != null && (now instanceof Standing.Ready || now instanceof Standing.Failed) ? new Standing.Stranded(lost) : now;
+    }
+
     void requireReady() {
-        standing.requireReady(id);
+        standing().requireReady(id);
     }
 
     /// A failed session takes a restore, and nothing else.
     void requireRestorable() {
-        if (!(standing instanceof Standing.Failed)) {
+        if (!(standing instanceof Standing.Failed) && !isStranded()) {
             requireReady();
         }
+    }
+
+    /// Whether the session's device is lost, so that it can only be restored on another.
+    boolean isStranded() {
+        return standing() instanceof Standing.Stranded;
+    }
+
+    /// What to answer for a failure: with the device lost, that, whatever came of it here.
+    Throwable told(Throwable failure) {
+        return standing() instanceof Standing.Stranded(var reason) ? Standing.stranded(id, reason) : failure;
     }
 
     @Override
     public Session.Status status() {
         return new Session.Status(id, resolved, step, snapshots.durableStep(), stateBytes, hasParameters,
-                device, standing.text(), created);
+                device, standing().text(), created);
     }
 
     /// The session's row as it is now.
@@ -182,12 +194,22 @@ final class LiveSession implements Life {
         strand.execute(() -> {
             try {
                 requireReady();
-                Stages.pass(question.get(), future);
+                Stages.pass(question.get(), future, this::told);
             } catch (Throwable e) {
-                future.completeExceptionally(e);
+                future.completeExceptionally(told(e));
             }
         });
         return future;
+    }
+
+    /// Makes a change of state that may break off half-way, after which the session is not to be trusted.
+    void changing(String what, Runnable change) {
+        try {
+            change.run();
+        } catch (RuntimeException | Error e) {
+            fail(what + " broke off", e);
+            throw e;
+        }
     }
 
     /// Declares on the strand that parameters, slots or counters moved.
@@ -241,7 +263,9 @@ final class LiveSession implements Life {
         var done = new CompletableFuture<Void>();
         strand.execute(() -> {
             try {
-                if (!freed && !(standing instanceof Standing.Failed)) {
+                if (isStranded()) {
+                    LOG.error("session {} ends with its device lost, its durable step is {}", id, snapshots.durableStep());
+                } else if (!freed && !(standing instanceof Standing.Failed)) {
                     snapshots.storeBeforeShutdown();
                 }
             } catch (RuntimeException e) {
@@ -274,13 +298,8 @@ final class LiveSession implements Life {
         var done = new CompletableFuture<Void>();
         strand.execute(() -> {
             standing = new Standing.Draining();
-            try {
-                free();
-            } catch (RuntimeException e) {
-                LOG.error("session {} moved on, what it had on {} could not be freed", id, device, e);
-            } finally {
-                Stages.pass(snapshots.afterTheOthers(() -> {}), done);
-            }
+            free();
+            Stages.pass(snapshots.afterTheOthers(() -> {}), done);
         });
         return done;
     }
@@ -296,8 +315,13 @@ final class LiveSession implements Life {
             return;
         }
         freed = true;
-        steps.forget();
-        buffers.close();
-        stepper.close();
+        // the stepper first: a device may still read what arrived in a buffer
+        for (var part : List.<Runnable>of(steps::forget, stepper::close, buffers::close)) {
+            try {
+                part.run();
+            } catch (RuntimeException e) {
+                LOG.error("session {} ended, not all it had on {} could be freed", id, device, e);
+            }
+        }
     }
 }

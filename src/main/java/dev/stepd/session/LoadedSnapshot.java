@@ -36,7 +36,7 @@ record LoadedSnapshot(StoredSnapshot stored, SafetensorsHeader manifest, List<Pa
         }
     }
 
-    /// Puts the loaded state in the place of the session's; on the strand. Throws with nothing changed.
+    /// Puts the loaded state in the place of the session's; on the strand. Throws with nothing changed, but for what fails the session.
     void applyTo(LiveSession session) {
         if (!stored.programHash().equals(session.programHash())) {
             throw new ServiceException(ErrorCode.CONFLICT, "snapshot " + stored.id() + " was made by program "
@@ -56,12 +56,14 @@ record LoadedSnapshot(StoredSnapshot stored, SafetensorsHeader manifest, List<Pa
         if (parts.size() != expected) {
             throw damaged(stored, "it has " + parts.size() + " arrays, the session " + expected);
         }
-        if (withParameters) {
-            stepper.parametersLoaded(); // before the slots: some would start at the parameters anew
-        }
-        for (var part : parts) {
-            targets.get(part.key()).array().write(0, part.data());
-        }
+        session.changing("the restore of snapshot " + stored.id(), () -> {
+            if (withParameters) {
+                stepper.parametersLoaded(); // before the slots: some would start at the parameters anew
+            }
+            for (var part : parts) {
+                targets.get(part.key()).array().write(0, part.data());
+            }
+        });
         stepper.resumeAt(stored.step(), stored.tensorSteps());
         session.steps().forget();
         session.changed();

@@ -38,6 +38,9 @@ final class Recovery {
         } catch (ServiceException e) {
             LOG.error("session {} cannot be brought back: {}", row.id(), e.getMessage());
             return Optional.of(new LostSession(row, description, durableStep, reason(e)));
+        } catch (RuntimeException e) { // one session does not keep the others from coming back
+            LOG.error("session {} cannot be brought back", row.id(), e);
+            return Optional.of(new LostSession(row, description, durableStep, String.valueOf(e.getMessage())));
         }
     }
 

@@ -137,6 +137,8 @@ public final class Session {
     /// Loads a snapshot, proves its digest, and continues at its step.
     public CompletionStage<Digest> restore(String snapshotId) {
         return switch (life) {
+            // there is no way back to a lost device, but with auto there is another
+            case LiveSession live when live.isStranded() -> restore(snapshotId, live.description().device());
             case LiveSession live -> live.snapshots().restore(snapshotId);
             case LostSession lost -> Stages.supply(
                     () -> replace(lost, lost.stored(), snapshotId), stored.resources().lanes().storing());

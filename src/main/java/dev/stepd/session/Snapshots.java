@@ -118,7 +118,7 @@ final class Snapshots {
                     var digest = new Session.Digest(loaded.stored().step(), loaded.stored().digest());
                     Stages.pass(storeIfDurable().thenApply(nothing -> digest), done);
                 } catch (Throwable e) {
-                    done.completeExceptionally(e);
+                    done.completeExceptionally(session.told(e));
                 } finally {
                     loaded.memory().release();
                 }

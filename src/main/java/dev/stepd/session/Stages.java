@@ -5,6 +5,7 @@ import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Executor;
 import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 
 /// Hands on how a stage ended with the failure as it was thrown, not wrapped as dependent stages wrap it.
 final class Stages {
@@ -17,11 +18,16 @@ final class Stages {
     }
 
     static <T> void pass(CompletionStage<T> from, CompletableFuture<T> to) {
+        pass(from, to, failure -> failure);
+    }
+
+    /// @param told what to hand on for a failure
+    static <T> void pass(CompletionStage<T> from, CompletableFuture<T> to, UnaryOperator<Throwable> told) {
         from.whenComplete((value, failure) -> {
             if (failure == null) {
                 to.complete(value);
             } else {
-                to.completeExceptionally(unwrapped(failure));
+                to.completeExceptionally(told.apply(unwrapped(failure)));
             }
         });
     }

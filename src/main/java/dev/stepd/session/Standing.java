@@ -13,6 +13,9 @@ sealed interface Standing {
     /// Its state cannot be trusted; only a restore helps.
     record Failed(String reason) implements Standing {}
 
+    /// Its device is lost, and its state with it; a restore on another device helps.
+    record Stranded(String reason) implements Standing {}
+
     record Deleted() implements Standing {}
 
     default void requireReady(String id) {
@@ -20,6 +23,7 @@ sealed interface Standing {
             case Ready() -> {}
             case Draining() -> throw new ServiceException(ErrorCode.UNAVAILABLE, "session " + id + " is draining");
             case Failed(var reason) -> throw failed(id, reason);
+            case Stranded(var reason) -> throw stranded(id, reason);
             case Deleted() -> throw new ServiceException(ErrorCode.NOT_FOUND, "no session " + id);
         }
     }
@@ -29,12 +33,18 @@ sealed interface Standing {
                 "session " + id + " failed: " + reason + "; restore one of its snapshots or delete it");
     }
 
+    static ServiceException stranded(String id, String reason) {
+        return new ServiceException(ErrorCode.CONFLICT, "session " + id + " failed: " + reason
+                + "; restore one of its snapshots on another device, such as cpu, or delete it");
+    }
+
     /// As clients see it.
     default String text() {
         return switch (this) {
             case Ready() -> "ready";
             case Draining() -> "draining";
             case Failed(var reason) -> "failed: " + reason;
+            case Stranded(var reason) -> "failed: " + reason;
             case Deleted() -> "deleted";
         };
     }

@@ -105,12 +105,18 @@ final class StepBody implements Incoming<StepAnswer>, SafetensorsReceiver.Destin
         try {
             answer = steps.take(this, fingerprint, System.nanoTime() - finished);
         } catch (Throwable e) {
-            end();
-            future.completeExceptionally(e);
+            try {
+                end();
+            } finally {
+                future.completeExceptionally(steps.session().told(e));
+            }
             return;
         }
-        end();
-        future.complete(answer);
+        try {
+            end();
+        } finally {
+            future.complete(answer);
+        }
         if (!answer.replayed()) {
             steps.session().snapshots().afterStep();
         }
@@ -121,8 +127,11 @@ final class StepBody implements Incoming<StepAnswer>, SafetensorsReceiver.Destin
             if (ahead != null) {
                 ahead.end();
             }
-            buffer.release();
-            steps.ended();
+            try {
+                buffer.release();
+            } finally {
+                steps.ended();
+            }
         }
     }
 }

@@ -133,25 +133,25 @@ final class Steps {
         checkParameters(order.returned());
         // taken before the step: when there is no memory for the answer, nothing must have changed
         var copy = order.returned() == Return.PARAMETERS ? buffer(order) : null;
+        long start = System.nanoTime();
         try {
-            long start = System.nanoTime();
             step(body);
-            replies.narrow(body.buffer().memory(), body.match().present());
-            var timings = new StepAnswer.Timings(body.receiveNanos(), queueNanos, System.nanoTime() - start);
-            var stepper = session.stepper();
-            var taken = new LastStep(stepper.step(), fingerprint, stepper.lastLr(), stepper.lastGradNorm(), body.match(),
-                    body.buffer().retain());
-            release(last.getAndSet(taken));
-            session.changed();
-            return copy == null
-                    ? answer(taken, order.returned(), timings, false)
-                    : parameters(taken, copy, timings, false);
         } catch (RuntimeException e) {
             if (copy != null) {
                 copy.release();
             }
             throw e;
         }
+        replies.narrow(body.buffer().memory(), body.match().present());
+        var timings = new StepAnswer.Timings(body.receiveNanos(), queueNanos, System.nanoTime() - start);
+        var stepper = session.stepper();
+        var taken = new LastStep(stepper.step(), fingerprint, stepper.lastLr(), stepper.lastGradNorm(), body.match(),
+                body.buffer().retain());
+        release(last.getAndSet(taken));
+        session.changed();
+        return copy == null
+                ? answer(taken, order.returned(), timings, false)
+                : parameters(taken, copy, timings, false);
     }
 
     private void step(StepBody body) {
@@ -183,8 +183,14 @@ final class Steps {
         };
     }
 
+    /// @param copy released if this fails
     private StepAnswer parameters(LastStep step, Lease copy, StepAnswer.Timings timings, boolean replayed) {
-        return answer(step, timings, replayed, parametersInto(copy.memory()), copy.releaseOnce());
+        try {
+            return answer(step, timings, replayed, parametersInto(copy.memory()), copy.releaseOnce());
+        } catch (RuntimeException e) {
+            copy.release();
+            throw e;
+        }
     }
 
     private StepAnswer answer(

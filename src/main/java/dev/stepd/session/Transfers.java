@@ -11,6 +11,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletionStage;
+import java.util.function.Function;
 
 /// Parameters and state of one session, in and out, whole.
 final class Transfers {
@@ -38,8 +39,10 @@ final class Transfers {
                 for (var part : parameters.parts(received)) {
                     FiniteCheck.require("parameter " + part.key(), part.dtype(), part.data());
                 }
-                Copying.scatter(parameters.destinations(match, received), session.stepper().parameters());
-                session.stepper().parametersLoaded();
+                session.changing("an upload of parameters", () -> {
+                    Copying.scatter(parameters.destinations(match, received), session.stepper().parameters());
+                    session.stepper().parametersLoaded();
+                });
                 return stored();
             }
         }, contentLength);
@@ -62,7 +65,8 @@ final class Transfers {
                     slots.requireAll(match, "; only before the first step may some be left out");
                 }
                 var steps = StateMetadata.read(match.header().metadata(), session.tensorNames().size());
-                Copying.scatter(slots.destinations(match, received), session.stepper().slots());
+                session.changing("an upload of state", () ->
+                        Copying.scatter(slots.destinations(match, received), session.stepper().slots()));
                 steps.ifPresent(at -> session.stepper().resumeAt(at.step(), at.tensorSteps()));
                 session.steps().forget();
                 return stored();
@@ -73,8 +77,8 @@ final class Transfers {
     CompletionStage<Download> parameters() {
         return session.ask(() -> {
             requireParameters();
-            var copy = session.steps().spareBuffer();
-            return new Download(session.step(), session.steps().parametersInto(copy.memory()), copy.releaseOnce());
+            return filled(session.steps().spareBuffer(), copy -> new Download(
+                    session.step(), session.steps().parametersInto(copy.memory()), copy.releaseOnce()));
         });
     }
 
@@ -88,14 +92,19 @@ final class Transfers {
                                 : "no average \"" + name + "\"" + Nearest.hint(name, known) + "; known are " + known));
             }
             requireParameters();
-            var copy = session.steps().spareBuffer();
-            try {
-                return new Download(session.step(), session.steps().averageInto(name, copy.memory()), copy.releaseOnce());
-            } catch (RuntimeException e) {
-                copy.release();
-                throw e;
-            }
+            return filled(session.steps().spareBuffer(), copy -> new Download(
+                    session.step(), session.steps().averageInto(name, copy.memory()), copy.releaseOnce()));
         });
+    }
+
+    /// What is made in a copy, which is released if that fails.
+    private static Download filled(Lease copy, Function<Lease, Download> fill) {
+        try {
+            return fill.apply(copy);
+        } catch (RuntimeException e) {
+            copy.release();
+            throw e;
+        }
     }
 
     private void requireParameters() {
@@ -114,12 +123,13 @@ final class Transfers {
             try {
                 var parts = stepper.plainSlots(decoded.memory());
                 var flat = Expected.like("slot", parts);
-                var copy = session.resources().spare(flat.byteCount(), purpose);
-                Copying.gather(parts, copy.memory());
-                var header = new SafetensorsHeader(flat.header().entries(),
-                        StateMetadata.write(stepper.step(), stepper.tensorSteps()));
-                var message = new SafetensorsMessage(header.framed(), List.of(copy.memory().asSlice(0, flat.byteCount())));
-                return new Download(stepper.step(), message, copy.releaseOnce());
+                return filled(session.resources().spare(flat.byteCount(), purpose), copy -> {
+                    Copying.gather(parts, copy.memory());
+                    var header = new SafetensorsHeader(flat.header().entries(),
+                            StateMetadata.write(stepper.step(), stepper.tensorSteps()));
+                    var message = new SafetensorsMessage(header.framed(), List.of(copy.memory().asSlice(0, flat.byteCount())));
+                    return new Download(stepper.step(), message, copy.releaseOnce());
+                });
             } finally {
                 decoded.release();
             }
@@ -128,14 +138,15 @@ final class Transfers {
 
     CompletionStage<Download> state() {
         return session.ask(() -> {
-            var copy = session.resources().spare(slots.byteCount(), "a copy of the state of session " + session.id());
             var stepper = session.stepper();
-            Copying.gather(stepper.slots(), copy.memory());
-            var header = new SafetensorsHeader(slots.header().entries(),
-                    StateMetadata.write(stepper.step(), stepper.tensorSteps(), stepper.formats()));
-            var data = copy.memory().asSlice(0, slots.byteCount());
-            var message = new SafetensorsMessage(header.framed(), List.of(data));
-            return new Download(stepper.step(), message, copy.releaseOnce());
+            var purpose = "a copy of the state of session " + session.id();
+            return filled(session.resources().spare(slots.byteCount(), purpose), copy -> {
+                Copying.gather(stepper.slots(), copy.memory());
+                var header = new SafetensorsHeader(slots.header().entries(),
+                        StateMetadata.write(stepper.step(), stepper.tensorSteps(), stepper.formats()));
+                var data = copy.memory().asSlice(0, slots.byteCount());
+                return new Download(stepper.step(), new SafetensorsMessage(header.framed(), List.of(data)), copy.releaseOnce());
+            });
         });
     }
 

@@ -96,8 +96,11 @@ final class Upload implements Incoming<Session.Status>, SafetensorsReceiver.Dest
 
     private void end() {
         if (ended.compareAndSet(false, true)) {
-            received.release();
-            session.resources().admission().leave(expected.byteCount());
+            try {
+                received.release();
+            } finally {
+                session.resources().admission().leave(expected.byteCount());
+            }
         }
     }
 }

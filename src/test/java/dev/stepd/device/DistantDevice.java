@@ -169,7 +169,7 @@ public final class DistantDevice implements Device {
         @Override
         public void hold(MemorySegment host) {
             requireNative(host);
-            if (host.byteSize() < bytes) {
+            if (host.byteSize() < bytes && !host.equals(MemorySegment.NULL)) {
                 throw new IllegalStateException("a body of " + bytes + " bytes has " + host.byteSize());
             }
             here = host;

@@ -65,7 +65,7 @@ class GoldenOverHttpTest {
         parameters.forEach((name, values) -> assertThat(kept.get(name)).as(name).isEqualTo(values));
     }
 
-    private static byte[] gradients(GoldenFile file, int t) {
+    static byte[] gradients(GoldenFile file, int t) {
         var gradients = new LinkedHashMap<String, float[]>();
         file.tensors().keySet().forEach(name -> gradients.put(name, file.get("grad/" + name + "/" + t)));
         for (var input : Settings.read(file.description(), List.of(), null).rule().spec().inputs()) {
@@ -79,7 +79,7 @@ class GoldenOverHttpTest {
         return body(file, gradients);
     }
 
-    private static byte[] body(GoldenFile file, Map<String, float[]> tensors) {
+    static byte[] body(GoldenFile file, Map<String, float[]> tensors) {
         var body = Tensors.none();
         tensors.forEach((key, values) -> {
             var shape = file.tensors().getOrDefault(key.replaceFirst("#.*", ""), List.of(1L));

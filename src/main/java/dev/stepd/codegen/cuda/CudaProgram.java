@@ -90,7 +90,7 @@ public record CudaProgram(String text, List<Kernel> kernels, List<Pointer> point
 
         /// Stages tile by tile.
         ///
-        /// @param elements of a tile
+        /// @param elements that a block of threads takes at once: tiles begin at multiples of them within tensors
         record Tiles(String name, Phase.Tiling tiling, int elements) implements Kernel {
             @Override
             public List<Stage> stages() {

@@ -24,7 +24,9 @@ final class TileText {
     private final Values values;
     private final Map<Buffer, String> kept = new HashMap<>();
     private final LaneText lanes;
+    /// Arrays of blocks whose values of the tile are in shared memory.
     private final Set<Buffer> shared = new HashSet<>();
+    private final Set<String> sharedMembers = new HashSet<>();
 
     TileText(KernelText kernel, Phase.Tiling tiling) {
         this.kernel = kernel;
@@ -51,11 +53,22 @@ final class TileText {
         var all = new ArrayList<Expr>();
         tiling.stages().forEach(stage -> all.addAll(LaneText.roots(stage.outputs())));
         PassText.uniform(out, kernel, values, Scope.ELEMENT, all);
+        out.open("for (int done = 0; done < tile.count; done += " + elements(tiling) + ")");
+        part();
+        out.close();
+        out.close();
+    }
+
+    /// What a block of threads does at once.
+    private void part() {
+        out.line("const long long first = tile.first + done;");
+        out.line("const long long start = tile.within + done;");
+        out.line("const int count = at_most(tile.count - done, " + elements(tiling) + ");");
         out.line("const int at = 4 * threadIdx.x;");
         out.line("const int from = 0;");
-        out.line("const int to = at_most(tile.count - at, 4);");
-        out.line("const long long i = tile.first + at;");
-        out.line("const long long within = tile.within + (to > 0 ? at : 0);");
+        out.line("const int to = at_most(count - at, 4);");
+        out.line("const long long i = first + at;");
+        out.line("const long long within = start + (to > 0 ? at : 0);");
         lanes.loads(out, elements());
         for (var stage : tiling.stages()) {
             if (stage.folds()) {
@@ -67,7 +80,6 @@ final class TileText {
             }
         }
         out.line("__syncthreads();");
-        out.close();
     }
 
     /// What the stages read of elements, but for what they leave to each other: all loads are under way before the first is needed.
@@ -186,7 +198,7 @@ final class TileText {
         int turns = Math.ceilDiv(blocks * 16, CudaProgram.THREADS) * CudaProgram.THREADS;
         out.open("for (int n = threadIdx.x; n < " + turns + "; n += THREADS)");
         out.line("const int b = n / LANES, lane = n % LANES;");
-        out.line("const int end = at_most(tile.count - b * " + size + ", " + size + ")" + (isOrderless(fold) ? " + 3 >> 2" : "") + ";");
+        out.line("const int end = at_most(count - b * " + size + ", " + size + ")" + (isOrderless(fold) ? " + 3 >> 2" : "") + ";");
         out.line(type + " sum = " + Operations.identity(fold.op(), fold.value().type()) + ";");
         out.open("for (int m = lane; m < end; m += LANES)");
         out.line("sum = " + Operations.join(fold.op(), "sum", valuesOf(fold, number) + "[b * " + each + " + m]") + ";");
@@ -195,7 +207,7 @@ final class TileText {
             out.line("sum = " + Operations.join(fold.op(), "sum", "__shfl_down_sync(0xffffffff, sum, " + half + ", LANES)") + ";");
         }
         out.open("if (lane == 0 && end > 0)");
-        put(target, kernel.pointers().firstBlocks(size) + "[tile.tensor] + tile.within / " + size + " + b", "sum");
+        put(target, kernel.pointers().firstBlocks(size) + "[tile.tensor] + start / " + size + " + b", "sum");
         out.close();
         out.close();
     }
@@ -224,15 +236,13 @@ final class TileText {
         }
     }
 
-    private final Set<String> sharedMembers = new HashSet<>();
-
     /// Writes a value for each block.
     private void blocks(Stage stage) {
         int size = stage.scope().size();
         out.line("__syncthreads();");
-        out.open("for (int b = threadIdx.x; b * " + size + " < tile.count; b += THREADS)");
+        out.open("for (int b = threadIdx.x; b * " + size + " < count; b += THREADS)");
         var place = kernel.numbered("block_");
-        out.line("const long long " + place + " = " + kernel.pointers().firstBlocks(size) + "[tile.tensor] + tile.within / " + size + " + b;");
+        out.line("const long long " + place + " = " + kernel.pointers().firstBlocks(size) + "[tile.tensor] + start / " + size + " + b;");
         var computed = new Values(values);
         computed.declare(out, LaneText.roots(stage.outputs()), read -> ofBlock(read.buffer(), place));
         var next = new ArrayList<String>(); // all of them before the first is stored: one may be made of what another overwrites

@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
 
 /// What of a step's body a plan reads and writes. Where its last kernel is local to elements, body and kernel go chunk by chunk:
 /// while one chunk is computed the next is copied in and the one before out.
-final class BodyParts implements AutoCloseable {
+final class BodyParts {
     /// @param member of `struct Arrays`
     private record Part(Buffer buffer, int member, long offset, long bytes, boolean read, boolean written) {
         boolean ofElements() {
@@ -79,7 +79,6 @@ final class BodyParts implements AutoCloseable {
 
     /// Cuts the last kernel's tiles, if it may go chunk by chunk and the body is long enough.
     void chunk(KernelLaunch launch, long chunkBytes) {
-        close();
         chunks.clear();
         last = launch;
         boolean local = launch.kernel() instanceof Kernel.Tiles
@@ -154,10 +153,5 @@ final class BodyParts implements AutoCloseable {
 
     private long at(Part part, long element) {
         return part.offset + part.buffer.storage().bytes(element);
-    }
-
-    @Override
-    public void close() {
-        chunks.forEach(chunk -> chunk.arguments.close());
     }
 }

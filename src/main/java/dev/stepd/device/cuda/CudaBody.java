@@ -41,33 +41,33 @@ final class CudaBody implements Body {
 
     @Override
     public void arrived(long end) {
-        if (end - ahead >= AHEAD_BYTES_MIN) {
-            device.requireHealthy();
+        if (end - ahead >= AHEAD_BYTES_MIN && device.isHealthy()) {
             try {
                 copyIn(ahead, end);
                 ahead = end;
             } catch (CudaError e) {
-                throw device.failed(e);
+                device.failed(e); // the step that comes will say so, or copy again
             }
         }
     }
 
-    /// What is under way is done before the memory it reads may change.
+    /// What is under way is done before the memory it reads may change. What came of it is forgotten, and a failure with it.
     private void settle() {
-        if (streams == null) {
-            return;
-        }
-        if (!device.isHealthy()) { // nothing is under way on it any more
-            streams.close();
-            streams = null;
+        var taken = streams;
+        streams = null;
+        if (taken == null) {
             return;
         }
         try {
-            streams.await();
-            release();
+            if (device.isHealthy()) { // else nothing is under way any more
+                taken.await();
+                device.giveBack(taken);
+                return;
+            }
         } catch (CudaError e) {
-            throw device.failed(e);
+            device.failed(e);
         }
+        taken.close();
     }
 
     /// The streams of the step under way.
@@ -140,10 +140,7 @@ final class CudaBody implements Body {
 
     @Override
     public void close() {
-        try {
-            settle();
-        } finally {
-            region.close();
-        }
+        settle();
+        region.close();
     }
 }

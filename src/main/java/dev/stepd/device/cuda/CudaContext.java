@@ -1,8 +1,10 @@
 package dev.stepd.device.cuda;
 
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.IntSupplier;
 import jcuda.driver.CUcontext;
 import jcuda.driver.CUdeviceptr;
+import jcuda.driver.CUresult;
 import jcuda.driver.JCudaDriver;
 import org.jspecify.annotations.Nullable;
 
@@ -35,12 +37,29 @@ final class CudaContext implements AutoCloseable {
 
     /// Makes the context current on the calling thread; next to free when it is.
     void use() {
+        Cuda.check(makeCurrent(), "cuCtxSetCurrent");
+    }
+
+    private int makeCurrent() {
         if (Thread.currentThread().isVirtual()) { // may be carried by another thread than the last time
-            Cuda.check(JCudaDriver.cuCtxSetCurrent(context), "cuCtxSetCurrent");
-        } else if (CURRENT.get() != this) {
-            Cuda.check(JCudaDriver.cuCtxSetCurrent(context), "cuCtxSetCurrent");
+            return JCudaDriver.cuCtxSetCurrent(context);
+        }
+        if (CURRENT.get() == this) {
+            return CUresult.CUDA_SUCCESS;
+        }
+        int result = JCudaDriver.cuCtxSetCurrent(context);
+        if (result == CUresult.CUDA_SUCCESS) {
             CURRENT.set(this);
         }
+        return result;
+    }
+
+    /// Gives something back. When the context is lost it is gone already, and that is no failure.
+    ///
+    /// @param name of the driver's function that `call` calls
+    void release(IntSupplier call, String name) {
+        int current = makeCurrent();
+        Cuda.checkRelease(current != CUresult.CUDA_SUCCESS ? current : call.getAsInt(), name);
     }
 
     /// Bytes of the device's memory that nobody has, other processes included.
@@ -66,10 +85,9 @@ final class CudaContext implements AutoCloseable {
 
     /// Gives back what [#allocate] gave. Waits for everything that runs on the device.
     void free(long address) {
-        use();
         var pointer = new CUdeviceptr();
         Cuda.point(pointer, address);
-        Cuda.checkRelease(JCudaDriver.cuMemFree(pointer), "cuMemFree");
+        release(() -> JCudaDriver.cuMemFree(pointer), "cuMemFree");
     }
 
     /// Main memory that does not move and that devices copy from and to by themselves.

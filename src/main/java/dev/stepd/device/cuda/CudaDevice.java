@@ -84,8 +84,14 @@ public final class CudaDevice implements Device {
         try {
             return new CudaPlan(this, program, modules.get("plan", program.text()), domain, arrays, inBody);
         } catch (CudaError e) {
-            throw failed(e);
+            throw e.isOutOfMemory() ? noRoomForKernels(e) : failed(e);
         }
+    }
+
+    private ServiceException noRoomForKernels(CudaError e) {
+        long free = memory.freeBytes();
+        return new ServiceException(ErrorCode.OUT_OF_MEMORY, "kernels need memory on " + name() + " that it does not have, " + free
+                + " bytes are free: " + e.getMessage(), Map.of("bytes_free", free));
     }
 
     @Override
@@ -138,7 +144,7 @@ public final class CudaDevice implements Device {
     void requireHealthy() {
         var reason = lost;
         if (reason != null) {
-            throw new ServiceException(ErrorCode.UNAVAILABLE, name() + " is lost until the server restarts: " + reason);
+            throw new ServiceException(ErrorCode.UNAVAILABLE, name() + " is lost until stepd restarts: " + reason);
         }
     }
 

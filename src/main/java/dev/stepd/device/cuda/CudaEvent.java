@@ -60,8 +60,7 @@ final class CudaEvent implements AutoCloseable {
     @Override
     public void close() {
         if (open.compareAndSet(true, false)) {
-            context.use();
-            Cuda.checkRelease(JCudaDriver.cuEventDestroy(handle), "cuEventDestroy");
+            context.release(() -> JCudaDriver.cuEventDestroy(handle), "cuEventDestroy");
         }
     }
 }

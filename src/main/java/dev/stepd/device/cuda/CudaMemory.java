@@ -45,7 +45,7 @@ final class CudaMemory implements Memory {
             }
             usedBytes.addAndGet(-reserved);
             throw e instanceof CudaError error && error.isOutOfMemory()
-                    ? outOfMemory(purpose, reserved, device.context().freeBytes())
+                    ? outOfMemory(purpose, reserved, freeBytes())
                     : device.failed(e);
         }
     }
@@ -63,8 +63,15 @@ final class CudaMemory implements Memory {
 
     @Override
     public long freeBytes() {
-        long budget = capacityBytes - usedBytes.get();
-        return device.isHealthy() ? Math.min(budget, device.context().freeBytes()) : 0;
+        if (!device.isHealthy()) {
+            return 0;
+        }
+        try {
+            return Math.min(capacityBytes - usedBytes.get(), device.context().freeBytes());
+        } catch (CudaError e) {
+            device.failed(e);
+            return 0;
+        }
     }
 
     /// Bytes handed out.

@@ -29,8 +29,7 @@ final class CudaModule implements AutoCloseable {
     @Override
     public void close() {
         if (open.compareAndSet(true, false)) {
-            context.use();
-            Cuda.checkRelease(JCudaDriver.cuModuleUnload(module), "cuModuleUnload");
+            context.release(() -> JCudaDriver.cuModuleUnload(module), "cuModuleUnload");
         }
     }
 }

@@ -49,7 +49,6 @@ final class CudaPlan implements BoundPlan {
             }
             small = arrays.isPinned() ? SmallPlan.of(program, module, domain, launches, device.tuning().smallElements()) : Optional.empty();
         } catch (RuntimeException e) {
-            launches.forEach(KernelLaunch::close);
             arrays.close();
             throw e;
         }
@@ -68,6 +67,7 @@ final class CudaPlan implements BoundPlan {
     }
 
     private void cut(Spans now) {
+        spans = null; // until all of it is there
         long bytes = 0;
         long partials = 0;
         for (var launch : launches) {
@@ -129,8 +129,8 @@ final class CudaPlan implements BoundPlan {
             parts.pointToHost(image, all);
         }
         var streams = image.streams();
-        all.launch(streams.kernels());
-        streams.awaitKernels();
+        all.launch(streams.small());
+        streams.awaitSmall();
         image.release();
     }
 
@@ -179,10 +179,7 @@ final class CudaPlan implements BoundPlan {
 
     @Override
     public void close() {
-        launches.forEach(KernelLaunch::close);
-        small.ifPresent(SmallPlan::close);
         arrays.close();
-        parts.close();
         if (tables != null) {
             tables.close();
         }

@@ -3,9 +3,7 @@ package dev.stepd.device.cuda;
 import java.util.concurrent.atomic.AtomicBoolean;
 import jcuda.Pointer;
 import jcuda.driver.CUdeviceptr;
-import jcuda.driver.CUgraph;
 import jcuda.driver.CUstream;
-import jcuda.driver.CUstreamCaptureMode;
 import jcuda.driver.CUstream_flags;
 import jcuda.driver.JCudaDriver;
 
@@ -101,12 +99,6 @@ final class CudaStream implements AutoCloseable {
                 "cuLaunchKernel");
     }
 
-    /// Runs all that was captured.
-    void launch(CudaGraph graph) {
-        context.use();
-        Cuda.check(JCudaDriver.cuGraphLaunch(graph.handle(), stream), "cuGraphLaunch");
-    }
-
     /// Has the event happen when all that was asked for before is done.
     void record(CudaEvent event) {
         context.use();
@@ -131,28 +123,11 @@ final class CudaStream implements AutoCloseable {
         return Cuda.checkReady(JCudaDriver.cuStreamQuery(stream), "cuStreamQuery");
     }
 
-    /// What this stream is asked for until [#endCapture] is written down instead of done. Streams that wait for an event
-    /// recorded here take part. Other threads go on as they were.
-    void beginCapture() {
-        context.use();
-        Cuda.check(JCudaDriver.cuStreamBeginCapture(stream, CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
-                "cuStreamBeginCapture");
-    }
-
-    /// What was asked for since [#beginCapture], as one thing to launch, with the arguments as they were. The caller closes it.
-    CudaGraph endCapture() {
-        context.use();
-        var graph = new CUgraph();
-        Cuda.check(JCudaDriver.cuStreamEndCapture(stream, graph), "cuStreamEndCapture");
-        return new CudaGraph(context, graph);
-    }
-
     /// Gives the stream back; what was asked for is still done.
     @Override
     public void close() {
         if (open.compareAndSet(true, false)) {
-            context.use();
-            Cuda.checkRelease(JCudaDriver.cuStreamDestroy(stream), "cuStreamDestroy");
+            context.release(() -> JCudaDriver.cuStreamDestroy(stream), "cuStreamDestroy");
         }
     }
 }

@@ -29,7 +29,8 @@ final class Cutting {
         var cutting = new Cutting(domain, spans, tileElements);
         switch (kernel) {
             case Kernel.Pass pass -> cutting.pass(pass);
-            case Kernel.Tiles(String _, _, int elements) -> cutting.tensors(Scope.ELEMENT, elements, true);
+            case Kernel.Tiles(String _, _, int elements) ->
+                cutting.tensors(Scope.ELEMENT, tileElements / CudaProgram.TILE_ELEMENTS * elements, true);
             case Kernel.Scan(String _, Stage stage) -> cutting.stretches(stage.scope());
             case Kernel.Columns _ -> cutting.columns();
             case Kernel.Fold(String _, Stage stage, String _) -> cutting.fold(stage);

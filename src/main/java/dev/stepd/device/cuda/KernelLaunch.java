@@ -11,7 +11,7 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /// One kernel of a bound plan: its tables for the tensors of a step, and its arguments.
-final class KernelLaunch implements AutoCloseable {
+final class KernelLaunch {
     /// Of `struct Work` behind the pointers.
     private static final int TILES = 0;
     private static final int TENSORS = 8;
@@ -24,6 +24,9 @@ final class KernelLaunch implements AutoCloseable {
     /// Enough tiles for every multiprocessor several times over, but no shorter than one turn of a block's threads.
     private static final int TILES_EACH = 8;
     private static final long TILE_ELEMENTS_MAX = 8L * CudaProgram.TILE_ELEMENTS;
+
+    /// Tiles that a block takes at most: some ten microseconds each.
+    private static final int BLOCK_TILES_MAX = 8;
 
     private final CudaDevice device;
     private final Kernel kernel;
@@ -160,9 +163,11 @@ final class KernelLaunch implements AutoCloseable {
         return (int) Math.min(blocksMax, Math.ceilDiv(cutting().partials(), (long) CudaProgram.THREADS));
     }
 
+    /// Enough blocks to fill the device, and more where each would take long: other sessions' blocks get their turn in between.
     private void launch(CudaStream stream, CudaFunction which, int count, Arguments with) {
         if (count > 0) {
-            stream.launch(which, Math.min(count, blocksMax), CudaProgram.THREADS, 0, with);
+            int blocks = Math.max(blocksMax, Math.ceilDiv(count, BLOCK_TILES_MAX));
+            stream.launch(which, Math.min(count, blocks), CudaProgram.THREADS, 0, with);
         }
     }
 
@@ -172,13 +177,5 @@ final class KernelLaunch implements AutoCloseable {
         set(own, TILES, tilesAddress + (long) from * Table.TILE_BYTES);
         set(own, COUNT, to - from);
         launch(stream, function, to - from, own);
-    }
-
-    @Override
-    public void close() {
-        arguments.close();
-        if (joinArguments != null) {
-            joinArguments.close();
-        }
     }
 }

@@ -76,8 +76,7 @@ final class PinnedHost implements HostMemory, AutoCloseable {
         MemorySegment taken;
         synchronized (this) {
             if (free.isEmpty()) {
-                reserve(SLAB_BYTES, purpose);
-                slabs.add(pin(SLAB_BYTES));
+                slabs.add(slab(purpose));
                 for (long at = 0; at < SLAB_BYTES; at += size) {
                     free.add(slabs.getLast().segment().asSlice(at, size));
                 }
@@ -89,6 +88,16 @@ final class PinnedHost implements HostMemory, AutoCloseable {
                 free.add(taken);
             }
         });
+    }
+
+    private PinnedMemory slab(String purpose) {
+        reserve(SLAB_BYTES, purpose);
+        try {
+            return pin(SLAB_BYTES);
+        } catch (RuntimeException e) {
+            release(SLAB_BYTES);
+            throw e;
+        }
     }
 
     private PinnedMemory pin(long bytes) {

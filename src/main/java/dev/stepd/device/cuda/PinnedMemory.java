@@ -32,10 +32,9 @@ final class PinnedMemory implements AutoCloseable {
     @Override
     public void close() {
         if (open.compareAndSet(true, false)) {
-            context.use();
             var pointer = new Pointer();
             Cuda.point(pointer, segment.address());
-            Cuda.checkRelease(JCudaDriver.cuMemFreeHost(pointer), "cuMemFreeHost");
+            context.release(() -> JCudaDriver.cuMemFreeHost(pointer), "cuMemFreeHost");
         }
     }
 

@@ -12,7 +12,7 @@ import java.util.Optional;
 /// All kernels of a plan in one launch of one block of threads, which reads and writes what is in pinned memory there: no copies.
 /// For few elements that takes less time than to launch kernels and copies one by one, and leaves the rest of the device to other
 /// sessions.
-final class SmallPlan implements AutoCloseable {
+final class SmallPlan {
     private final CudaFunction function;
     private final Arguments arguments;
     private final int pointers;
@@ -54,10 +54,5 @@ final class SmallPlan implements AutoCloseable {
 
     void launch(CudaStream stream) {
         stream.launch(function, 1, CudaProgram.THREADS, 0, arguments);
-    }
-
-    @Override
-    public void close() {
-        arguments.close();
     }
 }

@@ -1,14 +1,16 @@
 package dev.stepd.device.cuda;
 
 /// What one session's work goes through while it steps: copies in, kernels, and copies out each in an order of their own, so that
-/// all three go on at once.
-record Streams(CudaStream in, CudaStream kernels, CudaStream out, CudaEvent arrived, CudaEvent computed, CudaEvent done)
+/// all three go on at once. Small plans go by themselves, before what is waiting of large ones.
+record Streams(
+        CudaStream in, CudaStream kernels, CudaStream out, CudaStream small, CudaEvent arrived, CudaEvent computed, CudaEvent done)
         implements AutoCloseable {
     static Streams open(CudaContext context) {
         return new Streams(
                 context.stream(CudaStream.Priority.NORMAL),
                 context.stream(CudaStream.Priority.NORMAL),
                 context.stream(CudaStream.Priority.NORMAL),
+                context.stream(CudaStream.Priority.HIGH),
                 context.event(CudaEvent.Kind.ORDER),
                 context.event(CudaEvent.Kind.ORDER),
                 context.event(CudaEvent.Kind.SLEEP));
@@ -26,6 +28,20 @@ record Streams(CudaStream in, CudaStream kernels, CudaStream out, CudaEvent arri
         out.await(computed);
     }
 
+    /// A waiting thread that sleeps wakes tens of microseconds late: what takes no longer than that is worth a core.
+    private static final long AWAKE_NANOS = 50_000;
+
+    private void awaitDone() {
+        long end = System.nanoTime() + AWAKE_NANOS;
+        while (!done.isDone()) {
+            if (System.nanoTime() > end) {
+                done.synchronize();
+                return;
+            }
+            Thread.onSpinWait();
+        }
+    }
+
     /// Returns when everything is done.
     void await() {
         in.record(arrived);
@@ -33,13 +49,13 @@ record Streams(CudaStream in, CudaStream kernels, CudaStream out, CudaEvent arri
         kernels.record(computed);
         out.await(computed);
         out.record(done);
-        done.synchronize();
+        awaitDone();
     }
 
-    /// Returns when the kernels are done, where nothing was copied.
-    void awaitKernels() {
-        kernels.record(done);
-        done.synchronize();
+    /// Returns when a small plan is done.
+    void awaitSmall() {
+        small.record(done);
+        awaitDone();
     }
 
     @Override
@@ -47,6 +63,7 @@ record Streams(CudaStream in, CudaStream kernels, CudaStream out, CudaEvent arri
         in.close();
         kernels.close();
         out.close();
+        small.close();
         arrived.close();
         computed.close();
         done.close();

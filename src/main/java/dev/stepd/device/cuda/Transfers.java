@@ -26,12 +26,23 @@ final class Transfers implements AutoCloseable {
     }
 
     private void run(Consumer<CudaStream> work) {
-        var known = idle.poll();
+        device.requireHealthy();
+        var stream = stream();
         try {
-            var stream = known != null ? known : device.context().stream(CudaStream.Priority.NORMAL);
             work.accept(stream);
             stream.synchronize();
-            idle.add(stream);
+        } catch (CudaError e) {
+            device.failed(e);
+            stream.close();
+            throw e;
+        }
+        idle.add(stream);
+    }
+
+    private CudaStream stream() {
+        var known = idle.poll();
+        try {
+            return known != null ? known : device.context().stream(CudaStream.Priority.NORMAL);
         } catch (CudaError e) {
             throw device.failed(e);
         }

@@ -27,8 +27,8 @@ class CudaAllocationTest {
                 var stream = context.stream(CudaStream.Priority.NORMAL);
                 var other = context.stream(CudaStream.Priority.NORMAL);
                 var event = context.event(CudaEvent.Kind.ORDER);
-                var pinned = context.pin(256);
-                var arguments = new Arguments(8)) {
+                var pinned = context.pin(256)) {
+            var arguments = new Arguments(8);
             var image = library.nvrtc().compile("one", TEXT, Architecture.best(90, library.nvrtc().capabilities()));
             try (var module = context.load(image.bytes())) {
                 long values = context.allocate(256);

@@ -48,6 +48,20 @@ class ShimNvrtcTest {
     }
 
     @Test
+    void staticSharedMemoryIsLimited() {
+        var compiled = on.nvrtc.compile("""
+                extern "C" __global__ void f(int *x) {
+                    __shared__ int s[12289];
+                    for (int i = threadIdx.x; i < 12289; i += blockDim.x) s[i] = x[i];
+                    __syncthreads();
+                    x[threadIdx.x] = s[12288 - threadIdx.x];
+                }
+                """, List.of("--gpu-architecture=sm_90"));
+        assertThat(compiled.result()).isEqualTo(6);
+        assertThat(compiled.log()).contains("'f' uses too much shared data (49156 bytes, 49152 at most)");
+    }
+
+    @Test
     void headersAreNotThere() {
         var compiled = on.nvrtc.compile("#include <stdint.h>\n" + NOTHING, List.of("--gpu-architecture=sm_90"));
         assertThat(compiled.result()).isEqualTo(6);
