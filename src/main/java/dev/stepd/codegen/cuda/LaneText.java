@@ -5,12 +5,15 @@ import dev.stepd.expr.Expr;
 import dev.stepd.expr.Program;
 import dev.stepd.expr.Scope;
 import dev.stepd.expr.Type;
+import dev.stepd.expr.stage.Stage;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.BiConsumer;
 
 /// What a thread does for four neighbouring indexes: loads, computes, stores. Around it are `i`, the index of the first, `within`,
 /// the same from the tensor's first, and which of the four count, `from` up to `to`.
@@ -32,14 +35,6 @@ final class LaneText {
         this.scope = scope;
         this.aligned = aligned;
         this.kept = kept;
-    }
-
-    /// The same in a place of its own, which sees what was loaded around it.
-    LaneText inner() {
-        var inner = new LaneText(kernel, scope, aligned, kept);
-        inner.loaded.addAll(loaded);
-        inner.located.addAll(located);
-        return inner;
     }
 
     /// Loads what `roots` need of arrays over the same indexes, and of blocks that four neighbours lie in.
@@ -85,7 +80,7 @@ final class LaneText {
     /// Where lane `k`'s values of rows, columns and blocks are, if any of `roots` needs one. Lanes that do not count look where
     /// one does that counts.
     void places(Lines out, List<Expr> roots) {
-        var scopes = new HashSet<Scope>();
+        var scopes = new LinkedHashSet<Scope>(); // in an order that no hash decides: the text is a key
         for (var node : Program.nodes(roots)) {
             if (node instanceof Expr.Read(Buffer buffer) && isGathered(buffer)) {
                 scopes.add(buffer.scope());
@@ -145,7 +140,7 @@ final class LaneText {
     /// Computes `roots` for each of the four and hands each lane's values on.
     ///
     /// @param use writes what becomes of lane `k`
-    void lanes(Lines out, Values outer, List<Expr> roots, java.util.function.BiConsumer<Lines, Values> use) {
+    void lanes(Lines out, Values outer, List<Expr> roots, BiConsumer<Lines, Values> use) {
         out.line("#pragma unroll");
         out.open("for (int k = 0; k < 4; k++)");
         places(out, roots);
@@ -184,7 +179,7 @@ final class LaneText {
     }
 
     /// The values of outputs.
-    static List<Expr> roots(List<? extends dev.stepd.expr.stage.Stage.Output> outputs) {
+    static List<Expr> roots(List<? extends Stage.Output> outputs) {
         var roots = new ArrayList<Expr>();
         outputs.forEach(output -> roots.add(output.value()));
         return roots;

@@ -4,6 +4,7 @@ import dev.stepd.expr.BinaryOp;
 import dev.stepd.expr.CompareOp;
 import dev.stepd.expr.Expr;
 import dev.stepd.expr.ReduceOp;
+import dev.stepd.expr.Scalar;
 import dev.stepd.expr.Type;
 import dev.stepd.expr.UnaryOp;
 import java.util.function.Function;
@@ -83,6 +84,6 @@ final class Operations {
     }
 
     static String identity(ReduceOp op, Type type) {
-        return Types.literal(type, dev.stepd.expr.Scalar.of(type, op.identity()));
+        return Types.literal(type, Scalar.of(type, op.identity()));
     }
 }

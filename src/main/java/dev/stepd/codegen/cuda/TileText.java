@@ -24,7 +24,9 @@ final class TileText {
     private final Values values;
     private final Map<Buffer, String> kept = new HashMap<>();
     private final LaneText lanes;
+    /// Arrays of blocks whose values of the tile are in shared memory.
     private final Set<Buffer> shared = new HashSet<>();
+    private final Set<String> sharedMembers = new HashSet<>();
 
     TileText(KernelText kernel, Phase.Tiling tiling) {
         this.kernel = kernel;
@@ -233,8 +235,6 @@ final class TileText {
             kernel.share(type, member, extent);
         }
     }
-
-    private final Set<String> sharedMembers = new HashSet<>();
 
     /// Writes a value for each block.
     private void blocks(Stage stage) {

@@ -7,7 +7,6 @@ import java.util.ArrayList;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.function.Function;
 import java.util.function.Predicate;
 import java.util.function.UnaryOperator;
@@ -122,16 +121,5 @@ final class Values {
             }
         }
         return true;
-    }
-
-    /// The tables that values look up.
-    static Set<Table> tables(List<Expr> nodes) {
-        var tables = new java.util.LinkedHashSet<Table>();
-        for (var node : nodes) {
-            if (node instanceof Expr.Lookup(Table table, _)) {
-                tables.add(table);
-            }
-        }
-        return tables;
     }
 }
