@@ -17,8 +17,13 @@ import java.nio.file.Files;
 @Factory
 final class Beans {
     @Singleton
-    Devices devices(ServerSettings settings, MeterRegistry registry) {
-        var devices = MachineDevices.open(settings);
+    MachineDevices machineDevices(ServerSettings settings) {
+        return new MachineDevices(settings);
+    }
+
+    @Singleton
+    Devices devices(MachineDevices machine, MeterRegistry registry) {
+        var devices = machine.open();
         DeviceMeters.register(devices, registry);
         return devices;
     }

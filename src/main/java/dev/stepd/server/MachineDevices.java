@@ -9,46 +9,56 @@ import dev.stepd.engine.Devices;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalLong;
+import java.util.concurrent.CompletableFuture;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/// What of the machine computes for a server: the processor, and the GPUs that can be used.
+/// What of the machine computes for a server: the processor, and the GPUs that can be used. Looks for these on a thread of its own
+/// from the start, so that a server on a machine without them is not later ready for it.
 final class MachineDevices {
     private static final Logger LOG = LoggerFactory.getLogger(MachineDevices.class);
+    private static final String OFF = "stepd was started with --cuda off; start it with --cuda auto";
 
-    private MachineDevices() {}
+    private final ServerSettings settings;
+    private final CompletableFuture<CudaLibrary> library;
+
+    MachineDevices(ServerSettings settings) {
+        this.settings = settings;
+        this.library = settings.usesCuda()
+                ? CompletableFuture.supplyAsync(CudaLibrary::find, task -> Thread.ofPlatform().daemon().name("stepd-gpus").start(task))
+                : CompletableFuture.completedFuture(new CudaLibrary.Absent(OFF));
+    }
 
     /// Says in one line of the log why there is no GPU, if there is none and it was not asked for so.
-    static Devices open(ServerSettings settings) {
-        if (!settings.usesCuda()) {
-            return processor(settings, "stepd was started with --cuda off; start it with --cuda auto");
-        }
-        return switch (CudaLibrary.find()) {
+    Devices open() {
+        return switch (library.join()) {
             case CudaLibrary.Absent(var reason) -> {
-                LOG.info("sessions live on the processor: {}", reason);
-                yield processor(settings, reason);
+                if (settings.usesCuda()) {
+                    LOG.info("sessions live on the processor: {}", reason);
+                }
+                yield processor(reason);
             }
-            case CudaLibrary.Present library -> {
-                var gpus = open(settings, library);
-                yield gpus.isEmpty() ? processor(settings, "no GPU could be used; stepd's log of its start says why") : with(gpus, settings);
+            case CudaLibrary.Present present -> {
+                var gpus = gpus(present);
+                yield gpus.isEmpty() ? processor("no GPU could be used; stepd's log of its start says why") : with(gpus);
             }
         };
     }
 
-    private static List<CudaDevice> open(ServerSettings settings, CudaLibrary.Present library) {
+    private List<CudaDevice> gpus(CudaLibrary.Present present) {
         var memory = settings.cudaMemory() != null ? OptionalLong.of(settings.cudaMemory()) : OptionalLong.empty();
-        long pinnedEach = settings.pinnedBytes() / library.devices().size();
-        return CudaDevices.open(library, settings.cudaCacheFolder(), memory, pinnedEach);
+        long pinnedEach = settings.pinnedBytes() / present.devices().size();
+        return CudaDevices.open(present, settings.cudaCacheFolder(), memory, pinnedEach);
     }
 
-    private static Devices with(List<CudaDevice> gpus, ServerSettings settings) {
+    private Devices with(List<CudaDevice> gpus) {
         var all = new ArrayList<Device>();
         all.add(new CpuDevice(settings.memoryBesideCudaBytes(), settings.threadCount()));
         all.addAll(gpus);
         return new Devices(all, "");
     }
 
-    private static Devices processor(ServerSettings settings, String withoutCuda) {
+    private Devices processor(String withoutCuda) {
         return new Devices(List.of(new CpuDevice(settings.memoryBytes(), settings.threadCount())), withoutCuda);
     }
 }

@@ -37,6 +37,7 @@ final class Server implements AutoCloseable {
         try {
             context.start();
             Arguments.check(context);
+            context.getBean(MachineDevices.class); // looks for GPUs while the rest is made
             var http = context.getBean(EmbeddedServer.class); // wrong settings show before sessions are read
             context.getBean(Sessions.class).recover();
             return new Server(context, http.start());

@@ -260,11 +260,11 @@ class DistantSessionTest {
         assertThat(cpu.memory().freeBytes()).isEqualTo(cpu.memory().capacityBytes());
     }
 
-    private static final String LARGE = """
+    static final String LARGE = """
             {"optimizer": {"name": "sgd", "lr": 1, "momentum": 0.5}, "durability": "none", "device": "%s",
              "tensors": [{"name": "w", "shape": [700000]}, {"name": "b", "shape": [3]}]}""";
 
-    private static byte[] large(DType dtype, int seed) {
+    static byte[] large(DType dtype, int seed) {
         try (var arena = Arena.ofConfined()) {
             var values = arena.allocate(700_000L * dtype.bytes(), 8);
             for (long i = 0; i < values.byteSize(); i++) {
@@ -276,13 +276,13 @@ class DistantSessionTest {
         }
     }
 
-    private static void send(Incoming<StepAnswer> incoming, byte[] body, int from, int to) {
+    static void send(Incoming<StepAnswer> incoming, byte[] body, int from, int to) {
         for (int at = from; at < to; at += 50_001) {
             incoming.write(ByteBuffer.wrap(body, at, Math.min(50_001, to - at)));
         }
     }
 
-    private static Server.Reply stepInChunks(Session session, int number, byte[] body) {
+    static Server.Reply stepInChunks(Session session, int number, byte[] body) {
         try (var incoming = session.receiveStep(Server.order(number, body))) {
             send(incoming, body, 0, body.length);
             return Server.reply(Server.get(incoming.finish()));

@@ -27,6 +27,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.api.parallel.Isolated;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /// A GPU whose context is lost takes its own sessions along and nothing else: every call that meets the error ends with the reason,
@@ -35,6 +36,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 class LostDeviceTest {
     private static final int LAUNCH_FAILED = 719;
     private static final int INVALID_VALUE = 1;
+    private static final int OUT_OF_MEMORY = 2;
     /// More than one launch of everything does.
     private static final int ELEMENTS = 300_000;
     private static final String DESCRIPTION = """
@@ -232,21 +234,29 @@ class LostDeviceTest {
         assertThat(session.status().device()).isEqualTo("cuda:1");
     }
 
-    @Test
-    void withoutMemoryNothingStays() {
-        create("cuda:1", 10);
-        server.sessions.delete(server.sessions.list(1, "").sessions().getFirst().id()); // streams and slabs stay
-        long before = shim.balance();
+    @ParameterizedTest
+    @CsvSource({"cuMemAlloc, bytes of memory on cuda:1", "cuMemHostAlloc, bytes of pinned memory for cuda:1",
+        "cuModuleLoadData, cuda:1 has no memory left for kernels"})
+    void withoutMemoryNothingStays(String function, String said) {
+        int refusals = 0;
         for (int call = 1; call <= 12; call++) {
-            shim.failOnce("cuMemAlloc", call, 2);
-            var refused = catchThrowable(() -> create("cuda:1", ELEMENTS));
-            shim.failOnce("cuMemAlloc", 1_000_000, 2);
-            if (refused != null) {
-                assertThat(Server.codeOf(refused)).isEqualTo(ErrorCode.OUT_OF_MEMORY);
-                assertThat(refused).hasMessageContaining("bytes of memory on cuda:1");
+            try (var devices = new Devices(ShimDevices.open().stream().map(Device.class::cast).toList(), "")) {
+                var sessions = new Sessions(new Engine(devices), server.store, Server.LIMITS);
+                long before = shim.balance();
+                shim.failOnce(function, call, OUT_OF_MEMORY);
+                var refused = catchThrowable(() -> sessions.create(Server.object(DESCRIPTION.formatted("cuda:1", ELEMENTS))));
+                shim.failOnce(function, 1_000_000, OUT_OF_MEMORY);
+                if (refused != null) {
+                    refusals++;
+                    assertThat(Server.codeOf(refused)).isEqualTo(ErrorCode.OUT_OF_MEMORY);
+                    assertThat(refused).hasMessageContaining(said);
+                    devices.all().forEach(device ->
+                            assertThat(device.memory().freeBytes()).isEqualTo(device.memory().capacityBytes()));
+                    assertThat(shim.balance() - before).as("streams, slabs and modules stay").isBetween(0L, 6L);
+                }
+                sessions.close();
             }
-            server.sessions.list(10, "").sessions().forEach(session -> server.sessions.delete(session.id()));
-            assertThat(shim.balance()).as("after call %d failed", call).isEqualTo(before);
         }
+        assertThat(refusals).isPositive();
     }
 }

@@ -84,13 +84,18 @@ public final class CudaDevice implements Device {
         try {
             return new CudaPlan(this, program, modules.get("plan", program.text()), domain, arrays, inBody);
         } catch (CudaError e) {
-            throw e.isOutOfMemory() ? noRoomForKernels(e) : failed(e);
+            throw refused(e);
         }
     }
 
-    private ServiceException noRoomForKernels(CudaError e) {
+    /// What to throw for an error that came before anything changed. The driver takes memory for kernels and streams by itself, and
+    /// does not say how much.
+    RuntimeException refused(CudaError e) {
+        if (!e.isOutOfMemory()) {
+            return failed(e);
+        }
         long free = memory.freeBytes();
-        return new ServiceException(ErrorCode.OUT_OF_MEMORY, "kernels need memory on " + name() + " that it does not have, " + free
+        return new ServiceException(ErrorCode.OUT_OF_MEMORY, name() + " has no memory left for kernels and streams, " + free
                 + " bytes are free: " + e.getMessage(), Map.of("bytes_free", free));
     }
 

@@ -1,12 +1,17 @@
 package dev.stepd.device.cuda;
 
 import dev.stepd.device.cuda.NativeLibrary.LoadException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
+import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import jcuda.driver.CUresult;
 import jcuda.driver.JCudaDriver;
 
@@ -35,6 +40,9 @@ final class CudaProbe {
 
     private static int startedDriver() {
         checkPlatform(System.getProperty("os.name"), System.getProperty("os.arch"));
+        if (isPlainlyAbsent()) {
+            throw noDriver(DRIVER + " was not found");
+        }
         int driver = driverVersion();
         if (driver < OLDEST_DRIVER) {
             throw new MissingCuda("the NVIDIA driver goes up to CUDA " + version(driver) + "; install driver 525 or newer, for CUDA "
@@ -59,6 +67,22 @@ final class CudaProbe {
         }
     }
 
+    /// On a machine without any trace of NVIDIA's driver. Found out in the runtime's own way, which takes a millisecond and gives no
+    /// reason; to ask the loader itself takes fifty, in every start of a server that has no GPU.
+    private static boolean isPlainlyAbsent() {
+        var paths = System.getenv().getOrDefault("LD_LIBRARY_PATH", "").split(":");
+        if (Stream.of("/proc/driver/nvidia", "/dev/nvidiactl", "/dev/dxg").anyMatch(trace -> Files.exists(Path.of(trace)))
+                || Stream.of(paths).anyMatch(path -> Files.exists(Path.of(path, DRIVER)))) {
+            return false;
+        }
+        try (var arena = Arena.ofConfined()) {
+            SymbolLookup.libraryLookup(DRIVER, arena);
+            return false;
+        } catch (IllegalArgumentException e) {
+            return true;
+        }
+    }
+
     /// Asked before anything of JCuda is loaded: that would end the process at the first function that an old driver lacks.
     private static int driverVersion() {
         try {
@@ -71,9 +95,13 @@ final class CudaProbe {
                 }
             });
         } catch (LoadException e) {
-            throw new MissingCuda("no NVIDIA driver: " + whyNotLoaded(e.getMessage()) + "; install the NVIDIA driver (nvidia.com/drivers"
-                    + " or your distribution's package), in a container run with --gpus all and the NVIDIA container toolkit");
+            throw noDriver(whyNotLoaded(e.getMessage()));
         }
+    }
+
+    private static MissingCuda noDriver(String why) {
+        return new MissingCuda("no NVIDIA driver: " + why + "; install the NVIDIA driver (nvidia.com/drivers or your distribution's"
+                + " package), in a container run with --gpus all and the NVIDIA container toolkit");
     }
 
     private static String whyNotLoaded(String reason) {

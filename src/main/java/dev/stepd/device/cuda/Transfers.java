@@ -44,7 +44,7 @@ final class Transfers implements AutoCloseable {
         try {
             return known != null ? known : device.context().stream(CudaStream.Priority.NORMAL);
         } catch (CudaError e) {
-            throw device.failed(e);
+            throw device.refused(e);
         }
     }
 
