@@ -89,6 +89,15 @@ class BundleIT {
     }
 
     @Test
+    void measuresADevice() throws Exception {
+        Assumptions.assumeTrue(CudaShim.available(), "there is no CUDA shim");
+        var said = run(folder, with(BARE, CudaShim.load().environment()), launcher.toString(), "bench", "--gpu", "--quick");
+        assertThat(said).contains("within the device", "ratio to the longer copy", "the most of these", "update of 5,000 parameters, ")
+                .doesNotContain("failed");
+        assertThat(folder.resolve("stepd-bundle/target/benchmarks-gpu.md")).content().contains("| AdamW f32, 40,000 parameters | ");
+    }
+
+    @Test
     void saysWhyThereIsNoDevice() throws Exception {
         var process = start(folder, with(BARE, Map.of("CUDA_VISIBLE_DEVICES", "-1")), List.of(launcher.toString(), "test", "--gpu"))
                 .redirectErrorStream(true).start();

@@ -35,7 +35,7 @@ public final class Bench {
             System.err.println("stepd: measuring " + name + ", for a few minutes");
             figures.addAll(SUITES.get(name).get());
         }
-        print(figures);
+        FigureTable.print(figures);
         System.exit(figures.stream().allMatch(Figure::passed) ? 0 : 1);
     }
 
@@ -44,13 +44,5 @@ public final class Bench {
         var system = ManagementFactory.getOperatingSystemMXBean();
         return "Java %s, %d cores, vectors of %d bits, load %.1f".formatted(Runtime.version(),
                 system.getAvailableProcessors(), FloatVector.SPECIES_PREFERRED.vectorBitSize(), system.getSystemLoadAverage());
-    }
-
-    private static void print(List<Figure> figures) {
-        int width = figures.stream().mapToInt(figure -> figure.name().length()).max().orElse(0);
-        for (var figure : figures) {
-            System.out.printf("%-" + width + "s  %22s  %-18s %s%n",
-                    figure.name(), figure.measured(), figure.target().orElse(""), figure.verdict());
-        }
     }
 }

@@ -9,15 +9,15 @@ import java.util.Optional;
 /// @param target the promise, if there is one
 /// @param passed whether it is kept
 public record Figure(String name, String measured, Optional<String> target, boolean passed) {
-    static Figure info(String name, String measured) {
+    public static Figure info(String name, String measured) {
         return new Figure(name, measured, Optional.empty(), true);
     }
 
-    static Figure atMost(String name, double value, double limit, String unit) {
+    public static Figure atMost(String name, double value, double limit, String unit) {
         return new Figure(name, number(value, unit), Optional.of("<= " + number(limit, unit)), value <= limit);
     }
 
-    static Figure atLeast(String name, double value, double limit, String unit) {
+    public static Figure atLeast(String name, double value, double limit, String unit) {
         return new Figure(name, number(value, unit), Optional.of(">= " + number(limit, unit)), value >= limit);
     }
 

@@ -75,6 +75,11 @@ final class Variant implements AutoCloseable {
         bound.run(spans, body);
     }
 
+    /// The plan as the device runs it.
+    BoundPlan bound() {
+        return bound;
+    }
+
     @Override
     public void close() {
         bound.close();

@@ -158,6 +158,25 @@ final class CudaPlan implements BoundPlan {
         image.release();
     }
 
+    /// Has on the device, but for the body, what [#compute] needs.
+    void copyIn(Spans now, CudaStream stream) {
+        prepare(now);
+        arrays.copyIn(stream);
+    }
+
+    /// The kernels alone, one by one, over what is in the body's image: no copies, and nobody waits. What benchmarks time.
+    void compute(CudaBody image, CudaStream stream) {
+        parts.point(image, launches);
+        for (int i = 0; i < launches.size(); i++) {
+            launches.get(i).launch(stream);
+        }
+    }
+
+    /// The functions of its kernels, in order.
+    List<CudaFunction> functions() {
+        return launches.stream().flatMap(KernelLaunch::functions).toList();
+    }
+
     @Override
     public void close() {
         arrays.close();

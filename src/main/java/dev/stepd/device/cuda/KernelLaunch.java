@@ -7,6 +7,7 @@ import dev.stepd.device.Spans;
 import dev.stepd.expr.Scope;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /// One kernel of a bound plan: its tables for the tensors of a step, and its arguments.
@@ -61,6 +62,11 @@ final class KernelLaunch {
 
     Kernel kernel() {
         return kernel;
+    }
+
+    /// The kernel's, and that of its joins.
+    Stream<CudaFunction> functions() {
+        return joins == null ? Stream.of(function) : Stream.of(function, joins);
     }
 
     /// Cuts the tables; returns the bytes they need.
