@@ -21,6 +21,8 @@ public enum ErrorCode {
     STEP_MISMATCH(Category.USER, 409),
     /// The optimizer reads parameter values and none were uploaded.
     PARAMETERS_MISSING(Category.USER, 409),
+    /// The session belongs to another server that shares the database. Carries `owner`; ask that server.
+    NOT_OWNER(Category.USER, 409),
     /// The session is in a state that excludes the request (closing, already stepped).
     CONFLICT(Category.USER, 409),
     /// A body above its limit; the detail names the limit.

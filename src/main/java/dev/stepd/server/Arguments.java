@@ -16,6 +16,10 @@ final class Arguments {
         SIZE("SIZE", "(?i)\\d{1,18}|\\d{1,9}[kmg]b", "bytes, such as 1048576, 512MB or 8GB"),
         TIME("TIME", "\\d{1,9}(ms|s|m|h|d)", "a time, such as 500ms, 30s or 2m"),
         ADDRESS("ADDRESS", ".+", "an address"),
+        /// Not shown when it is wrong: there may be a password in it.
+        DATABASE("URL", "jdbc:postgresql:(?!.*(?i:password=))(?!//[^/?]*@).+", "jdbc:postgresql://host/name, without user or password"),
+        USER("NAME", ".+", "a name"),
+        SECRET("SECRET", "(?s).*", "a password"),
         DIR("DIR", ".+", "a folder"),
         FILE("FILE", ".+", "a file");
 
@@ -46,6 +50,10 @@ final class Arguments {
             Flag.of("host", Value.ADDRESS, "address to listen on (127.0.0.1)"),
             Flag.of("allow-remote", Value.SWITCH, "listen beyond this machine, though nothing authenticates callers"),
             Flag.of("data", Value.DIR, "folder of the database (data)"),
+            Flag.of("db", Value.DATABASE, "PostgreSQL database in place of that folder's; servers may share it"),
+            Flag.of("db-user", Value.USER, "who may write there"),
+            Flag.of("db-password", Value.SECRET, "the password; the variable STEPD_DB_PASSWORD is not seen by others"),
+            Flag.of("db-lease", Value.TIME, "silence after which another server takes this one's sessions (30s)"),
             Flag.of("memory", Value.SIZE, "memory for sessions and bodies (three quarters of the machine's)"),
             Flag.of("bytes-in-flight", Value.SIZE, "memory for bodies alone (a quarter of --memory)"),
             Flag.of("threads", Value.N, "threads that work on one step at most (the machine's cores)"),
@@ -92,7 +100,8 @@ final class Arguments {
     static void check(PropertyResolver configuration) {
         for (var flag : FLAGS) {
             configuration.getProperty(flag.property, String.class).filter(text -> !text.matches(flag.value.pattern)).ifPresent(text -> {
-                throw new UsageException(flag.property + " is \"" + text + "\", expected " + flag.value.expected);
+                var shown = flag.value == Value.DATABASE ? " is not as it should be" : " is \"" + text + "\"";
+                throw new UsageException(flag.property + shown + ", expected " + flag.value.expected);
             });
         }
     }

@@ -38,7 +38,10 @@ final class Beans {
 
     @Singleton
     @Bean(preDestroy = "close")
-    SnapshotStore store(ServerSettings settings) {
+    SnapshotStore store(ServerSettings settings, StoreSettings shared) {
+        if (shared.isShared()) {
+            return SharedStore.open(shared);
+        }
         try {
             return JdbcSnapshotStore.h2(Files.createDirectories(settings.data()));
         } catch (IOException | RuntimeException e) {

@@ -7,13 +7,13 @@ import java.nio.file.Path;
 import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
-/// Where the server listens, what it keeps and how much it takes. With `dev.stepd.http`'s settings this is every key
-/// there is; each is a flag (`--drain-timeout`), a variable (`STEPD_DRAIN_TIMEOUT`) and a key (`stepd.drain-timeout`).
+/// Where the server listens, what it keeps and how much it takes. With [StoreSettings] and `dev.stepd.http`'s settings this is
+/// every key there is; each is a flag (`--drain-timeout`), a variable (`STEPD_DRAIN_TIMEOUT`) and a key (`stepd.drain-timeout`).
 ///
 /// @param host the address to listen on
 /// @param port the port; 0 for any that is free
 /// @param allowRemote whether `host` may be reached from other machines, which nothing authenticates
-/// @param data the folder of the database; made when absent
+/// @param data the folder of the database, unless that is elsewhere, and of compiled kernels; made when absent
 /// @param memory bytes that sessions and bodies may hold together; three quarters of the machine's when absent, of which GPUs take
 ///     `pinnedMemory`
 /// @param bytesInFlight bytes of bodies being received or waiting for their step; a quarter of `memory` when absent

@@ -38,6 +38,10 @@ final class JournalReplay {
         long from = session.step();
         try (var arena = Arena.ofConfined()) {
             var reading = session.resources().journals().read(session.id(), line, from, arena);
+            if (reading.bytes() == 0) {
+                throw new ServiceException(ErrorCode.CONFLICT, "the journal behind step " + from
+                        + " is not in this data folder; steps may have been answered that only it has");
+            }
             if (!reading.records().isEmpty() && !reading.program().equals(session.programHash())) {
                 throw new ServiceException(ErrorCode.CONFLICT, "its journal was written by program " + reading.program()
                         + ", the session now runs " + session.programHash());

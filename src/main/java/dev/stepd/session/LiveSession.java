@@ -145,6 +145,9 @@ final class LiveSession implements Life {
 
     void requireReady() {
         standing().requireReady(id);
+        if (description.durability() != Durability.NONE) {
+            resources.store().requireOwned(id); // what is promised to last must not be promised by two
+        }
     }
 
     /// A failed session takes a restore, and nothing else.
@@ -255,6 +258,26 @@ final class LiveSession implements Life {
         standing = new Standing.Failed(reason);
     }
 
+    /// Declares that another server has the session, so that nothing more is done for it here.
+    void taken(String owner) {
+        if (!(standing instanceof Standing.Taken)) {
+            LOG.error("session {} was taken over by server {}, step {} is the last one here and {} the last one stored here",
+                    id, owner, step, snapshots.durableStep());
+        }
+        standing = new Standing.Taken(owner);
+    }
+
+    /// Frees a session that another server has; what is queued is refused. Done when nothing of it is left here.
+    CompletableFuture<Void> giveUp(String owner) {
+        taken(owner);
+        var done = new CompletableFuture<Void>();
+        strand.execute(() -> {
+            free();
+            Stages.pass(snapshots.afterTheOthers(() -> {}), done);
+        });
+        return done;
+    }
+
     /// Declares a failed session sound after a restore.
     void recovered() {
         if (standing instanceof Standing.Failed) {
@@ -276,7 +299,7 @@ final class LiveSession implements Life {
             try {
                 if (isStranded()) {
                     LOG.error("session {} ends with its device lost, its durable step is {}", id, snapshots.durableStep());
-                } else if (!freed && !(standing instanceof Standing.Failed)) {
+                } else if (!freed && !(standing instanceof Standing.Failed) && !(standing instanceof Standing.Taken)) {
                     snapshots.storeBeforeShutdown();
                 }
             } catch (RuntimeException e) {
@@ -297,10 +320,10 @@ final class LiveSession implements Life {
         strand.execute(() -> {
             standing = new Standing.Deleted();
             free();
-            Stages.pass(snapshots.afterTheOthers(() -> {
+            Stages.pass(snapshots.afterTheOthers(() -> snapshots.unlessTaken(() -> {
                 resources.store().deleteSession(id);
                 resources.journals().delete(id);
-            }), done);
+            })), done);
         });
         return done;
     }

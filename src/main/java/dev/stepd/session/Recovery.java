@@ -45,6 +45,17 @@ final class Recovery {
         }
     }
 
+    /// What another server has, as it is stored.
+    static Life elsewhere(Resources resources, StoredSession row, String owner) {
+        var snapshots = resources.store().snapshots(row.id());
+        long durableStep = snapshots.isEmpty() ? 0 : snapshots.getLast().step();
+        try {
+            return new ElsewhereSession(row, description(row), durableStep, owner);
+        } catch (ServiceException e) {
+            return new ElsewhereSession(row, Map.of("name", row.name()), durableStep, owner);
+        }
+    }
+
     /// The session of a row with the state of a snapshot.
     ///
     /// @throws ServiceException when either is not what it should be

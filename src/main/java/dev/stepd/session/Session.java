@@ -131,6 +131,7 @@ public final class Session {
         switch (life) {
             case LiveSession live -> live.snapshots().delete(snapshotId);
             case LostSession lost -> stored.delete(snapshotId);
+            case ElsewhereSession elsewhere -> throw Standing.taken(id, elsewhere.owner());
         }
     }
 
@@ -142,6 +143,7 @@ public final class Session {
             case LiveSession live -> live.snapshots().restore(snapshotId);
             case LostSession lost -> stored(Stages.supply(
                     () -> replace(lost, lost.stored(), snapshotId), stored.resources().lanes().storing()));
+            case ElsewhereSession elsewhere -> throw Standing.taken(id, elsewhere.owner());
         };
     }
 
@@ -178,6 +180,7 @@ public final class Session {
         return switch (life) {
             case LiveSession live -> live;
             case LostSession lost -> throw Standing.failed(id, lost.reason());
+            case ElsewhereSession elsewhere -> throw Standing.taken(id, elsewhere.owner());
         };
     }
 
@@ -188,6 +191,7 @@ public final class Session {
                 yield live.row();
             }
             case LostSession lost -> lost.stored();
+            case ElsewhereSession elsewhere -> throw Standing.taken(id, elsewhere.owner());
         };
         return replace(before, Recovery.onDevice(row, device), snapshotId);
     }

@@ -30,19 +30,18 @@ public final class Sessions implements AutoCloseable {
 
     private final Resources resources;
     private final ConcurrentSkipListMap<String, Session> sessions = new ConcurrentSkipListMap<>();
+    private final Custody custody;
     private volatile boolean draining;
 
     /// @param engine stays the caller's, like `store` and `journals`: all are closed after this
     public Sessions(Engine engine, SnapshotStore store, Journals journals, Limits limits) {
         resources = new Resources(engine, store, journals, limits, new Admission(limits.bytesInFlight()), new Lanes());
+        custody = new Custody(resources, sessions);
     }
 
-    /// Brings back every stored session at its durable step. Called once, before the first request.
+    /// Brings back every stored session that no other server has, at its durable step. Called once, before the first request.
     public void recover() {
-        for (var row : resources.store().sessions()) {
-            Recovery.recover(resources, row)
-                    .ifPresent(life -> sessions.put(row.id(), new Session(resources, row.id(), life)));
-        }
+        custody.begin();
     }
 
     /// Creates a session from its description as JSON came.
@@ -108,6 +107,7 @@ public final class Sessions implements AutoCloseable {
                     resources.store().deleteSession(id);
                     resources.journals().delete(id);
                 }
+                case ElsewhereSession elsewhere -> throw Standing.taken(id, elsewhere.owner());
             }
         } catch (CompletionException e) {
             throw e.getCause() instanceof ServiceException known ? known : e;
@@ -123,6 +123,7 @@ public final class Sessions implements AutoCloseable {
     @Override
     public void close() {
         draining = true;
+        custody.close();
         var live = new ArrayList<LiveSession>();
         for (var session : sessions.values()) {
             if (session.life() instanceof LiveSession one) {

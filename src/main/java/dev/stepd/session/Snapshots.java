@@ -104,7 +104,7 @@ final class Snapshots {
         }
         var row = session.row();
         return session.description().durability().keeps()
-                ? inEffect(afterTheOthers(() -> session.resources().store().put(row)))
+                ? inEffect(afterTheOthers(() -> unlessTaken(() -> session.resources().store().put(row))))
                 : CompletableFuture.completedFuture(null);
     }
 
@@ -227,18 +227,34 @@ final class Snapshots {
     private SnapshotInfo write(Capture capture) {
         var snapshot = capture.snapshot();
         var digest = StateDigest.of(snapshot.step(), snapshot.tensorSteps(), capture.parts());
-        try (var writing = session.resources().store().write(capture.row(), snapshot)) {
+        unlessTaken(() -> write(capture, digest));
+        durableStep = snapshot.step();
+        storedChanges = capture.changes();
+        session.journal().covered(capture.mark());
+        removeSuperseded();
+        return new SnapshotInfo(snapshot.id(), snapshot.step(), snapshot.bytes(), digest, snapshot.created());
+    }
+
+    private void write(Capture capture, String digest) {
+        try (var writing = session.resources().store().write(capture.row(), capture.snapshot())) {
             for (var part : capture.parts()) {
                 Copying.show(part.array(), writing::write);
             }
             capture.mark().kept().join(); // before: a snapshot is where a restart begins
             writing.complete(digest);
         }
-        durableStep = snapshot.step();
-        storedChanges = capture.changes();
-        session.journal().covered(capture.mark());
-        removeSuperseded();
-        return new SnapshotInfo(snapshot.id(), snapshot.step(), snapshot.bytes(), digest, snapshot.created());
+    }
+
+    /// Writes to the store; when another server has the session there, this one ends.
+    void unlessTaken(Runnable write) {
+        try {
+            write.run();
+        } catch (ServiceException e) {
+            if (e.code() == ErrorCode.NOT_OWNER) {
+                session.taken(String.valueOf(e.members().get("owner")));
+            }
+            throw e;
+        }
     }
 
     private void removeSuperseded() {
@@ -258,9 +274,11 @@ final class Snapshots {
 
     /// Tells a failed write from a failed change.
     private CompletionStage<Void> inEffect(CompletableFuture<Void> storing) {
-        return storing.exceptionallyCompose(failure -> CompletableFuture.failedFuture(new ServiceException(
-                ErrorCode.UNAVAILABLE,
-                "the change is in effect but was not stored: " + Stages.unwrapped(failure).getMessage(),
-                Map.of("effect", "applied"))));
+        return storing.exceptionallyCompose(wrapped -> {
+            var failure = Stages.unwrapped(wrapped);
+            boolean taken = failure instanceof ServiceException known && known.code() == ErrorCode.NOT_OWNER;
+            return CompletableFuture.failedFuture(taken ? failure : new ServiceException(ErrorCode.UNAVAILABLE,
+                    "the change is in effect but was not stored: " + failure.getMessage(), Map.of("effect", "applied")));
+        });
     }
 }

@@ -1,6 +1,7 @@
 package dev.stepd.store;
 
 import java.lang.foreign.MemorySegment;
+import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 
@@ -10,18 +11,43 @@ import java.util.Optional;
 /// A snapshot exists once it is complete and not before: one whose writing ended early, by an exception or with the
 /// process, is never listed and is removed when the store opens next. Whatever returned normally survives a kill.
 ///
+/// Several servers may share a store. Each session is one's, who alone may write it: whatever changes the store sees in the same
+/// transaction that the session is still ours, and throws `NOT_OWNER` when another has taken it. Opening claims every session that
+/// has no living owner, adding makes a session ours, and closing leaves ours to whoever comes.
+///
 /// Every method throws [dev.stepd.error.ServiceException] `UNAVAILABLE` when the database cannot do its work now.
 public interface SnapshotStore extends AutoCloseable {
+    /// Who we are: one name for each opening.
+    String owner();
+
+    /// Claims the sessions without a living owner and tells what changed hands.
+    Census census();
+
+    /// How often to ask for a [#census]; empty where no other server can have the store.
+    Optional<Duration> censusEvery();
+
+    /// Gives up a session that was lost to another server, once nothing here works on it. It may be claimed again.
+    void letGo(String id);
+
+    /// Refuses what is done for a session that another server has taken, or may have without our knowing, because the store
+    /// could not be asked for too long. Neither blocks nor allocates.
+    ///
+    /// @throws dev.stepd.error.ServiceException `NOT_OWNER`, `UNAVAILABLE`
+    void requireOwned(String id);
+
     /// Adds the session, or replaces what is kept under its id; snapshots stay.
     void put(StoredSession session);
 
-    /// Every session, by id.
+    /// Every session, by id, whosever it is.
     List<StoredSession> sessions();
+
+    Optional<StoredSession> session(String id);
 
     /// Removes the session and its snapshots; an unknown id is no error.
     void deleteSession(String id);
 
-    /// Begins a snapshot of a session, which is added first if the store has none of its id.
+    /// Begins a snapshot of a session, which is added first if the store has none of its id. One at a time for each session: what
+    /// was begun before and is not complete is removed.
     ///
     /// @param snapshot with an empty digest, which [Writing#complete] brings
     Writing write(StoredSession session, StoredSnapshot snapshot);

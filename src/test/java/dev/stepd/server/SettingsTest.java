@@ -121,8 +121,63 @@ class SettingsTest {
                 .isInstanceOf(UsageException.class).hasMessageContaining("--port N");
     }
 
+    private static final Map<String, String> STORE = Map.of(
+            "db", "jdbc:postgresql://host/name", "db-user", "us", "db-password", "s3cret", "db-lease", "9s");
+
+    private static final StoreSettings EXPECTED_STORE =
+            new StoreSettings("jdbc:postgresql://host/name", "us", "s3cret", Duration.ofSeconds(9));
+
+    @Test
+    void theFolderIsTheDatabaseUnlessSaid() {
+        try (var context = ApplicationContext.run()) {
+            var settings = context.getBean(StoreSettings.class);
+            assertThat(settings).isEqualTo(new StoreSettings(null, null, null, Duration.ofSeconds(30)));
+            assertThat(settings.isShared()).isFalse();
+        }
+    }
+
+    @Test
+    void flagsVariablesAndKeysMapToTheDatabase() {
+        var flags = STORE.entrySet().stream().map(e -> "--" + e.getKey() + "=" + e.getValue()).toList();
+        try (var context = ApplicationContext.run(Arguments.settings(flags))) {
+            assertThat(context.getBean(StoreSettings.class)).isEqualTo(EXPECTED_STORE);
+            Arguments.check(context);
+        }
+        var variables = STORE.entrySet().stream().collect(Collectors.toMap(
+                e -> "STEPD_" + e.getKey().toUpperCase().replace('-', '_'), e -> (Object) e.getValue()));
+        var source = PropertySource.of("variables", variables, PropertySource.PropertyConvention.ENVIRONMENT_VARIABLE);
+        try (var context = ApplicationContext.builder().propertySources(source).start()) {
+            assertThat(context.getBean(StoreSettings.class)).isEqualTo(EXPECTED_STORE);
+            Arguments.check(context);
+        }
+    }
+
+    @Test
+    void aVariableOfTheDatabaseAloneLeavesTheOthersAbsent() {
+        var source = PropertySource.of("variables", Map.of("STEPD_DB_PASSWORD", "s3cret"), PropertySource.PropertyConvention.ENVIRONMENT_VARIABLE);
+        try (var context = ApplicationContext.builder().propertySources(source).start()) {
+            Arguments.check(context);
+            assertThatThrownBy(context.getBean(StoreSettings.class)::isShared)
+                    .isInstanceOf(UsageException.class).hasMessageContaining("stepd.db-password").hasMessageContaining("stepd.db ");
+        }
+    }
+
+    @Test
+    void aPasswordIsNowhereShown() {
+        assertThat(EXPECTED_STORE.toString()).contains("host/name").doesNotContain("s3cret");
+        for (var url : List.of("jdbc:postgresql://host/name?password=s3cret", "jdbc:postgresql://us:s3cret@host/name",
+                "jdbc:postgresql://host/name?ssl=true&sslPassword=s3cret", "postgres://us:s3cret@host/name", "jdbc:h2:s3cret")) {
+            assertThatThrownBy(() -> Server.start(Map.of("stepd.db", url)))
+                    .isInstanceOf(UsageException.class)
+                    .hasMessage("stepd.db is not as it should be, expected jdbc:postgresql://host/name, without user or password");
+        }
+        assertThatThrownBy(() -> Server.start(Map.of("stepd.db", "jdbc:postgresql://127.0.0.1:1/name", "stepd.db-password", "s3cret", "stepd.port", "0")))
+                .isInstanceOf(UsageException.class).hasMessageContaining("127.0.0.1:1").message().doesNotContain("s3cret");
+    }
+
     @Test
     void helpNamesEverySetting() {
+        assertThat(STORE.keySet()).allSatisfy(key -> assertThat(Arguments.help()).contains("--" + key + " "));
         assertThat(GIVEN.keySet()).allSatisfy(key -> assertThat(Arguments.help()).contains("--" + key + " "));
     }
 }

@@ -2,10 +2,12 @@ package dev.stepd.session;
 
 import dev.stepd.error.ErrorCode;
 import dev.stepd.error.ServiceException;
+import dev.stepd.store.Census;
 import dev.stepd.store.SnapshotStore;
 import dev.stepd.store.StoredSession;
 import dev.stepd.store.StoredSnapshot;
 import java.lang.foreign.MemorySegment;
+import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Semaphore;
@@ -62,6 +64,36 @@ final class FaultyStore implements SnapshotStore {
     public void put(StoredSession session) {
         breakDown();
         sound.put(session);
+    }
+
+    @Override
+    public String owner() {
+        return sound.owner();
+    }
+
+    @Override
+    public Census census() {
+        return sound.census();
+    }
+
+    @Override
+    public Optional<Duration> censusEvery() {
+        return sound.censusEvery();
+    }
+
+    @Override
+    public void letGo(String id) {
+        sound.letGo(id);
+    }
+
+    @Override
+    public void requireOwned(String id) {
+        sound.requireOwned(id);
+    }
+
+    @Override
+    public Optional<StoredSession> session(String id) {
+        return sound.session(id);
     }
 
     @Override

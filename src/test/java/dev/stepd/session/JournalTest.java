@@ -242,7 +242,13 @@ class JournalTest {
             Files.delete(file);
         }
         server = new Server(folder);
-        assertThat(server.sessions.find(session.id()).status().status()).isEqualTo("ready; journal damaged after step 0");
+        var back = server.sessions.find(session.id());
+        assertThat(back.status().status()).startsWith("failed: the journal behind step 0 is not in this data folder");
+        assertThatThrownBy(() -> Server.step(back, 1, gradient(1)))
+                .satisfies(e -> assertThat(Server.codeOf(e)).isEqualTo(ErrorCode.CONFLICT));
+        Server.get(back.restore(back.snapshots().getLast().id()));
+        steps(back, 1, 3);
+        assertLikeUndisturbed(kill(back), 3);
     }
 
     @Test

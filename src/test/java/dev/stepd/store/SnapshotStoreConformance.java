@@ -163,6 +163,34 @@ public abstract class SnapshotStoreConformance {
         assertThat(store.snapshots("s")).isEmpty();
     }
 
+    @Test
+    void opensWithTheSessionsThatNobodyHas() {
+        store.put(session("a"));
+        store.put(session("b"));
+        var before = store.owner();
+        assertThat(store.census().claimed()).isEmpty();
+        reopen();
+        assertThat(store.owner()).isNotEqualTo(before);
+        var census = store.census();
+        assertThat(census.claimed()).containsExactlyInAnyOrder("a", "b");
+        assertThat(census.lost()).isEmpty();
+        assertThat(census.elsewhere()).isEmpty();
+        assertThat(store.census().claimed()).isEmpty();
+        store.requireOwned("a");
+        store.put(session("a"));
+    }
+
+    @Test
+    void removesWhatWasBegunBeforeAndNeverCompleted() {
+        var abandoned = store.write(session("s"), snapshot("s", "one", 1, 10));
+        write(snapshot("s", "two", 2, 10), random(10), 10);
+        assertThatThrownBy(() -> {
+            abandoned.write(random(10));
+            abandoned.complete("sha256:d");
+        }).isInstanceOf(ServiceException.class);
+        assertThat(store.snapshots("s")).extracting(StoredSnapshot::id).containsExactly("two");
+    }
+
     private void write(StoredSnapshot snapshot, MemorySegment data, long piece) {
         try (var writing = store.write(session(snapshot.sessionId()), snapshot)) {
             for (long at = 0; at < data.byteSize(); at += piece) {

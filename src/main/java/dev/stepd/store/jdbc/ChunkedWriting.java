@@ -65,7 +65,7 @@ final class ChunkedWriting implements SnapshotStore.Writing {
         if (filled == 0) {
             return;
         }
-        store.run("writing snapshot " + snapshot.id(), connection -> {
+        store.append(snapshot, connection -> {
             try (var insert = connection.prepareStatement("INSERT INTO snapshot_chunks"
                     + " (snapshot_id, position, encoding, byte_count, data) VALUES (?, ?, 'raw', ?, ?)")) {
                 insert.setString(1, snapshot.id());

@@ -2,6 +2,7 @@ package dev.stepd.store.jdbc;
 
 import dev.stepd.error.ErrorCode;
 import dev.stepd.error.ServiceException;
+import dev.stepd.store.Census;
 import dev.stepd.store.SnapshotStore;
 import dev.stepd.store.StoredSession;
 import dev.stepd.store.StoredSnapshot;
@@ -11,6 +12,7 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.time.Duration;
 import java.time.OffsetDateTime;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
@@ -18,78 +20,126 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
-/// Sessions and snapshots in a relational database, H2 in a folder for now.
+/// Sessions and snapshots in a relational database: H2 in a folder, or a PostgreSQL that servers share.
 ///
 /// A snapshot is written in many small transactions, so that none grows with the model, and becomes visible with the
-/// last one.
+/// last one. Each transaction that writes begins with a look whether the session is still ours ([Ownership#fence]).
 public final class JdbcSnapshotStore implements SnapshotStore {
+    /// How long a server may be silent before others take its sessions.
+    public static final Duration LEASE = Duration.ofSeconds(30);
+
+    private static final String SESSION_COLUMNS = "id, name, description, program_hash, created";
     private static final String SNAPSHOT_COLUMNS =
             "id, session_id, step, tensor_steps, program_hash, manifest, origin, byte_count, digest, created";
 
-    private final Database database;
+    private static final Logger LOG = LoggerFactory.getLogger(JdbcSnapshotStore.class);
 
-    private JdbcSnapshotStore(Database database) {
+    private final Database database;
+    private final Ownership ownership;
+    private final Claims claims;
+    private final Optional<Heartbeat> heartbeat;
+
+    private JdbcSnapshotStore(Database database, Duration lease) {
         this.database = database;
+        ownership = new Ownership(lease, database.isExclusive());
+        claims = new Claims(this, ownership, lease);
+        try {
+            claims.enter(database.isExclusive());
+        } catch (RuntimeException e) {
+            database.close();
+            throw e;
+        }
+        heartbeat = database.isExclusive() ? Optional.empty() : Optional.of(new Heartbeat(claims, lease));
     }
 
     /// Opens the H2 database in `folder`, creating it when absent, and removes what an earlier process left half
     /// written. One process at a time: the file is locked until [#close] or the end of the process, however it ends.
     public static JdbcSnapshotStore h2(Path folder) {
-        var store = new JdbcSnapshotStore(Database.h2(folder));
-        store.run("removing incomplete snapshots", connection ->
-                update(connection, "DELETE FROM snapshots WHERE state <> 'complete'"));
-        return store;
+        return new JdbcSnapshotStore(Database.h2(folder), LEASE);
+    }
+
+    /// Opens a PostgreSQL database, which other servers may have open too.
+    ///
+    /// @param url `jdbc:postgresql://host/name`
+    /// @param lease how long this server may be silent before others take its sessions
+    public static JdbcSnapshotStore postgresql(String url, String user, String password, Duration lease) {
+        return new JdbcSnapshotStore(Database.postgresql(new Database.Address(url, user, password)), lease);
+    }
+
+    @Override
+    public String owner() {
+        return ownership.owner();
+    }
+
+    @Override
+    public Census census() {
+        return claims.census();
+    }
+
+    @Override
+    public Optional<Duration> censusEvery() {
+        return heartbeat.map(Heartbeat::every);
+    }
+
+    @Override
+    public void letGo(String id) {
+        ownership.letGo(id);
+    }
+
+    @Override
+    public void requireOwned(String id) {
+        ownership.require(id);
     }
 
     @Override
     public void put(StoredSession session) {
-        run("storing session " + session.id(), connection -> {
-            connection.setAutoCommit(false);
-            put(connection, session);
-            connection.commit();
-            database.sync(connection);
-        });
+        if (ownership.holds(session.id())) {
+            settle("storing session " + session.id(), connection -> replace(connection, session));
+        } else {
+            ownership.adding(session.id(), () -> settle("adding session " + session.id(), connection -> add(connection, session)));
+        }
     }
 
     @Override
     public List<StoredSession> sessions() {
-        return call("listing sessions", connection -> {
-            var sessions = new ArrayList<StoredSession>();
-            try (var query = connection.prepareStatement(
-                            "SELECT id, name, description, program_hash, created FROM sessions ORDER BY id");
-                    var rows = query.executeQuery()) {
-                while (rows.next()) {
-                    sessions.add(new StoredSession(rows.getString(1), rows.getString(2), rows.getString(3),
-                            rows.getString(4), rows.getObject(5, OffsetDateTime.class).toInstant()));
-                }
-            }
-            return sessions;
-        });
+        return call("listing sessions", connection ->
+                selectSessions(connection, "SELECT " + SESSION_COLUMNS + " FROM sessions ORDER BY id"));
+    }
+
+    @Override
+    public Optional<StoredSession> session(String id) {
+        return call("finding session " + id, connection -> selectSessions(
+                connection, "SELECT " + SESSION_COLUMNS + " FROM sessions WHERE id = ?", id)).stream().findFirst();
     }
 
     @Override
     public void deleteSession(String id) {
-        run("deleting session " + id, connection -> {
+        ownership.deleting(id, epoch -> settle("deleting session " + id, connection -> {
+            if (exists(connection, id)) {
+                ownership.fence(connection, id, epoch);
+            }
             update(connection, "DELETE FROM sessions WHERE id = ?", id);
-            database.sync(connection);
-        });
+        }));
     }
 
     @Override
     public Writing write(StoredSession session, StoredSnapshot snapshot) {
-        run("beginning snapshot " + snapshot.id(), connection -> {
-            connection.setAutoCommit(false);
-            if (!exists(connection, session.id())) {
-                put(connection, session);
-            }
-            update(connection, "INSERT INTO snapshots (" + SNAPSHOT_COLUMNS + ", state)"
-                            + " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'writing')",
-                    snapshot.id(), snapshot.sessionId(), snapshot.step(), snapshot.tensorSteps().toString(),
-                    snapshot.programHash(), snapshot.manifest(), snapshot.origin().name().toLowerCase(Locale.ROOT),
-                    snapshot.bytes(), "", snapshot.created().atOffset(ZoneOffset.UTC));
-            connection.commit();
-        });
+        if (ownership.holds(session.id())) {
+            transact("beginning snapshot " + snapshot.id(), connection -> {
+                ownership.fence(connection, session.id());
+                // left by a writing that could not even be given up, because the database was gone
+                update(connection, "DELETE FROM snapshots WHERE session_id = ? AND state <> 'complete'", session.id());
+                begin(connection, snapshot);
+            });
+        } else {
+            ownership.adding(session.id(), () -> transact("beginning snapshot " + snapshot.id(), connection -> {
+                add(connection, session);
+                begin(connection, snapshot);
+            }));
+        }
         return new ChunkedWriting(this, session, snapshot);
     }
 
@@ -109,39 +159,89 @@ public final class JdbcSnapshotStore implements SnapshotStore {
 
     @Override
     public void read(StoredSnapshot snapshot, MemorySegment into) {
-        run("reading snapshot " + snapshot.id(), connection -> ChunkedReading.read(connection, snapshot, into));
+        var what = "reading snapshot " + snapshot.id();
+        try (var connection = database.connectForBytes()) {
+            ChunkedReading.read(connection, snapshot, into);
+        } catch (SQLException e) {
+            throw unavailable(what, e);
+        }
     }
 
     @Override
     public void deleteSnapshot(String sessionId, String snapshotId) {
-        run("deleting snapshot " + snapshotId, connection ->
-                update(connection, "DELETE FROM snapshots WHERE session_id = ? AND id = ?", sessionId, snapshotId));
+        transact("deleting snapshot " + snapshotId, connection -> {
+            if (ownership.holds(sessionId) || exists(connection, sessionId)) {
+                ownership.fence(connection, sessionId);
+            }
+            update(connection, "DELETE FROM snapshots WHERE session_id = ? AND id = ?", sessionId, snapshotId);
+        });
     }
 
     @Override
     public void close() {
-        database.close();
+        heartbeat.ifPresent(Heartbeat::close);
+        try {
+            claims.leave();
+        } catch (ServiceException e) {
+            LOG.warn("others take over the sessions of {} when its lease ends: {}", owner(), e.getMessage());
+        } finally {
+            database.close();
+        }
+    }
+
+    /// The next chunk of a snapshot.
+    void append(StoredSnapshot snapshot, Work insert) {
+        var what = "writing snapshot " + snapshot.id();
+        try (var connection = database.connectForBytes()) {
+            transact(connection, fenced -> {
+                ownership.fence(fenced, snapshot.sessionId());
+                insert.on(fenced);
+            });
+        } catch (SQLException e) {
+            throw unavailable(what, e);
+        }
     }
 
     /// The last transaction of a snapshot.
     void complete(StoredSession session, StoredSnapshot snapshot, String digest) {
-        run("completing snapshot " + snapshot.id(), connection -> {
-            connection.setAutoCommit(false);
-            put(connection, session);
-            update(connection, "UPDATE snapshots SET state = 'complete', digest = ? WHERE id = ?", digest, snapshot.id());
-            connection.commit();
-            database.sync(connection);
+        settle("completing snapshot " + snapshot.id(), connection -> {
+            replace(connection, session);
+            if (update(connection, "UPDATE snapshots SET state = 'complete', digest = ? WHERE id = ?", digest, snapshot.id()) == 0) {
+                throw new ServiceException(ErrorCode.CONFLICT, "snapshot " + snapshot.id() + " was deleted while it was written");
+            }
         });
     }
 
-    private static void put(Connection connection, StoredSession session) throws SQLException {
-        int updated = update(connection, "UPDATE sessions SET name = ?, description = ?, program_hash = ? WHERE id = ?",
-                session.name(), session.description(), session.programHash(), session.id());
-        if (updated == 0) {
-            update(connection, "INSERT INTO sessions (id, name, description, program_hash, created) VALUES (?, ?, ?, ?, ?)",
+    private static void begin(Connection connection, StoredSnapshot snapshot) throws SQLException {
+        update(connection, "INSERT INTO snapshots (" + SNAPSHOT_COLUMNS + ", state)"
+                        + " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'writing')",
+                snapshot.id(), snapshot.sessionId(), snapshot.step(), snapshot.tensorSteps().toString(),
+                snapshot.programHash(), snapshot.manifest(), snapshot.origin().name().toLowerCase(Locale.ROOT),
+                snapshot.bytes(), "", snapshot.created().atOffset(ZoneOffset.UTC));
+    }
+
+    /// Adds a session as ours. It may be there already, from a transaction that ended well without our hearing of it.
+    private void add(Connection connection, StoredSession session) throws SQLException {
+        var holder = Ownership.Holder.locked(connection, session.id());
+        if (holder.equals(new Ownership.Holder(owner(), 1))) {
+            write(connection, session);
+        } else if (holder.owner().isEmpty()) {
+            update(connection, "INSERT INTO sessions (" + SESSION_COLUMNS + ", owner, epoch) VALUES (?, ?, ?, ?, ?, ?, 1)",
                     session.id(), session.name(), session.description(), session.programHash(),
-                    session.created().atOffset(ZoneOffset.UTC));
+                    session.created().atOffset(ZoneOffset.UTC), owner());
+        } else {
+            throw Ownership.notOwner(session.id(), holder.owner());
         }
+    }
+
+    private void replace(Connection connection, StoredSession session) throws SQLException {
+        ownership.fence(connection, session.id());
+        write(connection, session);
+    }
+
+    private static void write(Connection connection, StoredSession session) throws SQLException {
+        update(connection, "UPDATE sessions SET name = ?, description = ?, program_hash = ? WHERE id = ?",
+                session.name(), session.description(), session.programHash(), session.id());
     }
 
     private static boolean exists(Connection connection, String sessionId) throws SQLException {
@@ -149,6 +249,18 @@ public final class JdbcSnapshotStore implements SnapshotStore {
                 var rows = query.executeQuery()) {
             return rows.next();
         }
+    }
+
+    private static List<StoredSession> selectSessions(Connection connection, String sql, Object... values) throws SQLException {
+        var sessions = new ArrayList<StoredSession>();
+        try (var query = prepare(connection, sql, values);
+                var rows = query.executeQuery()) {
+            while (rows.next()) {
+                sessions.add(new StoredSession(rows.getString(1), rows.getString(2), rows.getString(3),
+                        rows.getString(4), rows.getObject(5, OffsetDateTime.class).toInstant()));
+            }
+        }
+        return sessions;
     }
 
     private static List<StoredSnapshot> select(Connection connection, String sql, Object... values) throws SQLException {
@@ -174,7 +286,7 @@ public final class JdbcSnapshotStore implements SnapshotStore {
         return inner.isEmpty() ? List.of() : Arrays.stream(inner.split(",")).map(String::strip).map(Long::valueOf).toList();
     }
 
-    private static PreparedStatement prepare(Connection connection, String sql, Object... values) throws SQLException {
+    static PreparedStatement prepare(Connection connection, String sql, Object... values) throws SQLException {
         var statement = connection.prepareStatement(sql);
         for (int i = 0; i < values.length; i++) {
             statement.setObject(i + 1, values[i]);
@@ -188,23 +300,39 @@ public final class JdbcSnapshotStore implements SnapshotStore {
         }
     }
 
-    /// Work on a connection of its own; what it left uncommitted is rolled back when it throws.
+    /// Work on a connection; what it left uncommitted is rolled back when it throws.
     interface Work {
         void on(Connection connection) throws SQLException;
     }
 
-    private interface Question<T> {
+    interface Question<T> {
         T ask(Connection connection) throws SQLException;
     }
 
-    void run(String what, Work work) {
+    /// Does something whole or not at all; when this returns, it survives the end of the process.
+    void transact(String what, Work work) {
         call(what, connection -> {
-            work.on(connection);
+            transact(connection, work);
             return what;
         });
     }
 
-    private <T> T call(String what, Question<T> question) {
+    /// Like [#transact], and survives the end of the machine.
+    private void settle(String what, Work work) {
+        call(what, connection -> {
+            transact(connection, work);
+            database.sync(connection);
+            return what;
+        });
+    }
+
+    private static void transact(Connection connection, Work work) throws SQLException {
+        connection.setAutoCommit(false);
+        work.on(connection);
+        connection.commit();
+    }
+
+    <T> T call(String what, Question<T> question) {
         try (var connection = database.connect()) {
             return question.ask(connection);
         } catch (SQLException e) {
