@@ -121,6 +121,7 @@ _KINDS = {
     "unknown-name": UnknownName,
     "not-found": NotFound,
     "out-of-memory": OutOfMemory,
+    "storage-full": Unavailable,
     "too-many-requests": Unavailable,
     "body-timeout": Unavailable,
     "unavailable": Unavailable,

@@ -219,7 +219,7 @@ int run(const std::vector<std::string> &command, const std::string &log) {
 }
 
 const std::vector<std::string> FLAGS = {
-    "-x", "c++", "-O1", "-shared", "-fPIC", "-nostdlib", "-nostdinc", "-fno-gnu-unique", "-fno-semantic-interposition", "-Wl,-Bsymbolic",
+    "-x", "c++", "-O0", "-shared", "-fPIC", "-nostdlib", "-nostdinc", "-fno-gnu-unique", "-fno-semantic-interposition", "-Wl,-Bsymbolic",
     "-fno-exceptions", "-fno-rtti", "-fno-asynchronous-unwind-tables", "-fno-stack-protector", "-fno-threadsafe-statics",
     // arithmetic as the device does it
     "-ffp-contract=off", "-fno-fast-math", "-fno-math-errno", "-fwrapv", "-fno-strict-aliasing",

@@ -48,7 +48,9 @@ public enum ErrorCode {
     /// Starting, draining, or the database is away; retry after the stated seconds.
     UNAVAILABLE(Category.UNAVAILABLE, 503),
     /// No memory for this session; the detail has bytes needed and free.
-    OUT_OF_MEMORY(Category.RESOURCE, 507);
+    OUT_OF_MEMORY(Category.RESOURCE, 507),
+    /// No room on the disk for what the session promised to keep; nothing changed. Retry when there is room.
+    STORAGE_FULL(Category.RESOURCE, 507);
 
     /// Who can do something about it.
     public enum Category {
@@ -81,7 +83,7 @@ public enum ErrorCode {
 
     /// Whether the same request may succeed later.
     public boolean retryable() {
-        return this == TOO_MANY_REQUESTS || this == UNAVAILABLE || this == BODY_TIMEOUT;
+        return this == TOO_MANY_REQUESTS || this == UNAVAILABLE || this == BODY_TIMEOUT || this == STORAGE_FULL;
     }
 
     /// `step-mismatch` for [#STEP_MISMATCH].

@@ -61,6 +61,7 @@ final class Arguments {
             Flag.of("cuda-memory", Value.SIZE, "memory of each GPU for sessions (90 % of it)"),
             Flag.of("pinned-memory", Value.SIZE, "main memory for bodies of all GPUs (a quarter of the machine's)"),
             Flag.of("cuda-cache", Value.DIR, "folder of compiled kernels (cuda-cache in --data)"),
+            Flag.of("journal-segment", Value.SIZE, "where a session's journal begins another file (64MB)"),
             Flag.of("session-limit", Value.N, "how many sessions may exist (10000)"),
             Flag.of("header-limit", Value.SIZE, "longest safetensors header (8MB)"),
             Flag.of("json-limit", Value.SIZE, "longest JSON body (16MB)"),

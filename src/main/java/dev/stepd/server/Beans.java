@@ -5,6 +5,7 @@ import dev.stepd.engine.Engine;
 import dev.stepd.http.Optimizers;
 import dev.stepd.session.Sessions;
 import dev.stepd.store.SnapshotStore;
+import dev.stepd.store.journal.Journals;
 import dev.stepd.store.jdbc.JdbcSnapshotStore;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micronaut.context.annotation.Bean;
@@ -50,8 +51,14 @@ final class Beans {
 
     @Singleton
     @Bean(preDestroy = "close")
-    Sessions sessions(Engine engine, SnapshotStore store, ServerSettings settings) {
-        return new Sessions(engine, store,
+    Journals journals(ServerSettings settings) {
+        return new Journals(settings.data().resolve("journal"), settings.journalSegment());
+    }
+
+    @Singleton
+    @Bean(preDestroy = "close")
+    Sessions sessions(Engine engine, SnapshotStore store, Journals journals, ServerSettings settings) {
+        return new Sessions(engine, store, journals,
                 new Sessions.Limits(settings.headerLimit(), settings.bytesInFlightMax(), settings.sessionLimit()));
     }
 

@@ -24,6 +24,7 @@ import org.jspecify.annotations.Nullable;
 /// @param cudaMemory bytes of each GPU's memory for sessions; 90 % of it when absent
 /// @param pinnedMemory bytes of main memory for bodies on their way to and from all GPUs; a quarter of the machine's when absent
 /// @param cudaCache the folder of compiled kernels; `cuda-cache` in `data` when absent
+/// @param journalSegment bytes at which a session's journal begins another file
 /// @param drainTimeout how long running steps may take to finish when the server ends
 @ConfigurationProperties("stepd")
 record ServerSettings(
@@ -40,6 +41,7 @@ record ServerSettings(
         @Nullable @ReadableBytes Long cudaMemory,
         @Nullable @ReadableBytes Long pinnedMemory,
         @Nullable Path cudaCache,
+        @Bindable(defaultValue = "64MB") @ReadableBytes long journalSegment,
         @Bindable(defaultValue = "30s") Duration drainTimeout) {
     long memoryBytes() {
         return memory != null ? memory : machineBytes() / 4 * 3;

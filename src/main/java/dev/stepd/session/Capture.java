@@ -9,14 +9,23 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Optional;
 
 /// A session's state at one step, ready to be stored.
 ///
 /// @param row the session as it was then
 /// @param parts in canonical order: a copy in main memory, or the session's own arrays while its strand waits
+/// @param mark where in the session's journal it stands
 /// @param changes what [LiveSession#changes] was
-record Capture(StoredSession row, StoredSnapshot snapshot, List<StatePart> parts, long changes, Runnable release) {
+record Capture(
+        StoredSession row, StoredSnapshot snapshot, List<StatePart> parts, long changes, StepJournal.Mark mark, Runnable release) {
     private static final String FORMAT = "stepd-snapshot/1";
+    private static final String JOURNAL = "journal";
+
+    /// The line of the session's journal that goes on from a snapshot.
+    static Optional<String> line(StoredSnapshot snapshot) {
+        return Optional.ofNullable(SafetensorsHeader.parse(snapshot.manifest()).metadata().get(JOURNAL));
+    }
 
     /// Copies the state; on the strand.
     ///
@@ -37,7 +46,7 @@ record Capture(StoredSession row, StoredSnapshot snapshot, List<StatePart> parts
             memory.release();
             throw e;
         }
-        return new Capture(live.row, live.snapshot, List.copyOf(copied), live.changes, memory::release);
+        return new Capture(live.row, live.snapshot, List.copyOf(copied), live.changes, live.mark, memory::release);
     }
 
     /// The session's own memory; on the strand, which must wait until it is stored.
@@ -48,9 +57,13 @@ record Capture(StoredSession row, StoredSnapshot snapshot, List<StatePart> parts
         var metadata = new LinkedHashMap<>(StateMetadata.write(stepper.step(), stepper.tensorSteps(), stepper.formats()));
         metadata.put("format", FORMAT);
         metadata.put("program", session.programHash());
+        var mark = session.journal().mark();
+        if (session.journal().isActive()) {
+            metadata.put(JOURNAL, mark.line());
+        }
         var manifest = new SafetensorsHeader(Expected.like("array", parts).header().entries(), metadata);
         var snapshot = new StoredSnapshot(Identifier.next(), session.id(), stepper.step(), stepper.tensorSteps(),
                 session.programHash(), manifest.json(), origin, manifest.dataBytes(), "", created);
-        return new Capture(session.row(), snapshot, parts, session.changes(), () -> {});
+        return new Capture(session.row(), snapshot, parts, session.changes(), mark, () -> {});
     }
 }

@@ -5,5 +5,12 @@ enum Durability {
     /// Nothing but the snapshots a client asks for.
     NONE,
     /// A snapshot every so many steps, after every upload, and at shutdown.
-    SNAPSHOT
+    SNAPSHOT,
+    /// Every step that was answered, and snapshots as well, which bound what has to be taken again.
+    JOURNAL;
+
+    /// Whether anything but requested snapshots is kept.
+    boolean keeps() {
+        return this != NONE;
+    }
 }

@@ -28,6 +28,7 @@ final class LiveSession implements Life {
     private final Steps steps;
     private final Transfers transfers;
     private final Snapshots snapshots;
+    private final StepJournal journal;
     private final long stateBytes;
     private final String device;
 
@@ -65,6 +66,7 @@ final class LiveSession implements Life {
         this.steps = new Steps(this);
         this.transfers = new Transfers(this);
         this.snapshots = new Snapshots(this);
+        this.journal = new StepJournal(this);
         publish();
     }
 
@@ -95,6 +97,10 @@ final class LiveSession implements Life {
 
     Snapshots snapshots() {
         return snapshots;
+    }
+
+    StepJournal journal() {
+        return journal;
     }
 
     SessionDescription description() {
@@ -164,7 +170,12 @@ final class LiveSession implements Life {
     @Override
     public Session.Status status() {
         return new Session.Status(id, resolved, step, snapshots.durableStep(), stateBytes, hasParameters,
-                device, standing().text(), created);
+                device, standingText(), created);
+    }
+
+    private String standingText() {
+        var text = standing().text();
+        return journal.remark().isEmpty() ? text : text + "; " + journal.remark();
     }
 
     /// The session's row as it is now.
@@ -309,7 +320,10 @@ final class LiveSession implements Life {
         strand.execute(() -> {
             standing = new Standing.Deleted();
             free();
-            Stages.pass(snapshots.afterTheOthers(() -> snapshots.unlessTaken(() -> resources.store().deleteSession(id))), done);
+            Stages.pass(snapshots.afterTheOthers(() -> snapshots.unlessTaken(() -> {
+                resources.store().deleteSession(id);
+                resources.journals().delete(id);
+            })), done);
         });
         return done;
     }
@@ -339,7 +353,7 @@ final class LiveSession implements Life {
         }
         freed = true;
         // the stepper first: a device may still read what arrived in a buffer
-        for (var part : List.<Runnable>of(steps::forget, stepper::close, buffers::close)) {
+        for (var part : List.<Runnable>of(journal::close, steps::forget, stepper::close, buffers::close)) {
             try {
                 part.run();
             } catch (RuntimeException e) {

@@ -28,12 +28,13 @@ final class Recovery {
             var snapshots = store.snapshots(row.id());
             var newest = snapshots.isEmpty() ? Optional.<StoredSnapshot>empty() : Optional.of(snapshots.getLast());
             durableStep = newest.map(StoredSnapshot::step).orElse(0L);
-            if (newest.isEmpty() && SessionDescription.parse(description).durability() == Durability.NONE) {
+            if (newest.isEmpty() && !SessionDescription.parse(description).durability().keeps()) {
                 store.deleteSession(row.id());
                 return Optional.empty();
             }
             var live = revive(resources, row, newest);
-            LOG.info("session {} is back at step {}", row.id(), durableStep);
+            replay(live, newest);
+            LOG.info("session {} is back at step {}", row.id(), live.step());
             return Optional.of(live);
         } catch (ServiceException e) {
             LOG.error("session {} cannot be brought back: {}", row.id(), e.getMessage());
@@ -62,7 +63,19 @@ final class Recovery {
         var live = LiveSession.create(resources, row.id(), row.created(), SessionDescription.parse(description(row)));
         try {
             snapshot.ifPresent(live.snapshots()::recover);
+            live.journal().beginAnew(); // none goes on from here unless it is found
             return live;
+        } catch (RuntimeException e) {
+            live.discard();
+            throw e;
+        }
+    }
+
+    private static void replay(LiveSession live, Optional<StoredSnapshot> newest) {
+        try {
+            if (live.journal().isActive()) {
+                JournalReplay.of(live, newest);
+            }
         } catch (RuntimeException e) {
             live.discard();
             throw e;

@@ -4,9 +4,11 @@ import dev.stepd.engine.Engine;
 import dev.stepd.error.ErrorCode;
 import dev.stepd.error.ServiceException;
 import dev.stepd.store.SnapshotStore;
+import dev.stepd.store.journal.Journals;
 
 /// What all sessions share.
-record Resources(Engine engine, SnapshotStore store, Sessions.Limits limits, Admission admission, Lanes lanes) {
+record Resources(
+        Engine engine, SnapshotStore store, Journals journals, Sessions.Limits limits, Admission admission, Lanes lanes) {
     /// Main memory for a while, beside what sessions hold for good.
     ///
     /// @throws ServiceException `UNAVAILABLE` when there is none now

@@ -141,8 +141,8 @@ public final class Session {
             // there is no way back to a lost device, but with auto there is another
             case LiveSession live when live.isStranded() -> restore(snapshotId, live.description().device());
             case LiveSession live -> live.snapshots().restore(snapshotId);
-            case LostSession lost -> Stages.supply(
-                    () -> replace(lost, lost.stored(), snapshotId), stored.resources().lanes().storing());
+            case LostSession lost -> stored(Stages.supply(
+                    () -> replace(lost, lost.stored(), snapshotId), stored.resources().lanes().storing()));
             case ElsewhereSession elsewhere -> throw Standing.taken(id, elsewhere.owner());
         };
     }
@@ -159,6 +159,16 @@ public final class Session {
             var ended = before instanceof LiveSession old ? old.retire() : CompletableFuture.<Void>completedFuture(null);
             var now = live();
             return ended.thenCompose(_ -> now.askStage(() -> now.snapshots().storeIfDurable())).thenApply(_ -> digest);
+        }));
+    }
+
+    /// Has a journal begin where a lost session was restored to.
+    private CompletionStage<Digest> stored(CompletionStage<Digest> restored) {
+        return Stages.plain(restored.thenCompose(digest -> {
+            var now = live();
+            return now.journal().isActive()
+                    ? now.askStage(() -> now.snapshots().storeIfDurable()).thenApply(_ -> digest)
+                    : CompletableFuture.completedFuture(digest);
         }));
     }
 

@@ -56,7 +56,7 @@ record SessionDescription(
                 objects(fields, "groups"),
                 schedule(fields),
                 choice(fields, "non_finite", NonFinite.REJECT));
-        var durability = durability(fields);
+        var durability = choice(fields, "durability", Durability.SNAPSHOT);
         long every = fields.integer("snapshot_every", 1).orElse(SNAPSHOT_EVERY_DEFAULT);
         var device = fields.string("device").orElse(Devices.AUTO);
         fields.finish();
@@ -177,14 +177,6 @@ record SessionDescription(
     @SuppressWarnings("unchecked") // JSON objects have string keys
     private static Map<String, Object> map(Object json) {
         return (Map<String, Object>) json;
-    }
-
-    private static Durability durability(Fields fields) {
-        if (fields.string("durability").filter("journal"::equals).isPresent()) {
-            throw new ServiceException(ErrorCode.NOT_IMPLEMENTED,
-                    "durability journal is not available yet, none and snapshot are");
-        }
-        return choice(fields, "durability", Durability.SNAPSHOT);
     }
 
     private static <E extends Enum<E>> E choice(Fields fields, String field, E absent) {

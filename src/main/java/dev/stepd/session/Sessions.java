@@ -4,6 +4,7 @@ import dev.stepd.engine.Engine;
 import dev.stepd.error.ErrorCode;
 import dev.stepd.error.ServiceException;
 import dev.stepd.store.SnapshotStore;
+import dev.stepd.store.journal.Journals;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
@@ -32,9 +33,9 @@ public final class Sessions implements AutoCloseable {
     private final Custody custody;
     private volatile boolean draining;
 
-    /// @param engine stays the caller's, like `store`: both are closed after this
-    public Sessions(Engine engine, SnapshotStore store, Limits limits) {
-        resources = new Resources(engine, store, limits, new Admission(limits.bytesInFlight()), new Lanes());
+    /// @param engine stays the caller's, like `store` and `journals`: all are closed after this
+    public Sessions(Engine engine, SnapshotStore store, Journals journals, Limits limits) {
+        resources = new Resources(engine, store, journals, limits, new Admission(limits.bytesInFlight()), new Lanes());
         custody = new Custody(resources, sessions);
     }
 
@@ -56,11 +57,13 @@ public final class Sessions implements AutoCloseable {
         var id = Identifier.next();
         var live = LiveSession.create(resources, id, Instant.now().truncatedTo(ChronoUnit.MICROS), parsed);
         try {
-            if (parsed.durability() == Durability.SNAPSHOT) {
+            live.journal().begin(); // before the row: a row without its journal would be damage
+            if (parsed.durability().keeps()) {
                 resources.store().put(live.row());
             }
         } catch (RuntimeException e) {
             live.discard();
+            resources.journals().delete(id);
             throw e;
         }
         var session = new Session(resources, id, live);
@@ -100,7 +103,10 @@ public final class Sessions implements AutoCloseable {
         try {
             switch (session.life()) {
                 case LiveSession live -> live.delete().join();
-                case LostSession lost -> resources.store().deleteSession(id);
+                case LostSession lost -> {
+                    resources.store().deleteSession(id);
+                    resources.journals().delete(id);
+                }
                 case ElsewhereSession elsewhere -> throw Standing.taken(id, elsewhere.owner());
             }
         } catch (CompletionException e) {

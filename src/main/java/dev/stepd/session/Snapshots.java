@@ -33,6 +33,8 @@ final class Snapshots {
     private volatile long durableStep;
     private volatile long storedChanges;
     private long takenAtStep;
+    /// The snapshot that the journal goes on from.
+    private CompletableFuture<?> anchoring = CompletableFuture.completedFuture(null);
     private Instant lastCreated = Instant.EPOCH;
 
     Snapshots(LiveSession session) {
@@ -43,7 +45,7 @@ final class Snapshots {
 
     /// The step a restart would continue at.
     long durableStep() {
-        return durableStep;
+        return session.journal().isActive() ? session.journal().durableStep() : durableStep;
     }
 
     StoredSnapshots stored() {
@@ -58,8 +60,8 @@ final class Snapshots {
     /// next is taken at the first step after it. A failure is logged, and told by a durable step that stays behind.
     void afterStep() {
         var description = session.description();
-        if (description.durability() != Durability.SNAPSHOT
-                || session.stepper().step() - takenAtStep < description.snapshotEvery()
+        boolean due = session.stepper().step() - takenAtStep >= description.snapshotEvery() || session.journal().isLong();
+        if (!description.durability().keeps() || !due
                 || !automaticUnderWay.compareAndSet(false, true)) {
             return;
         }
@@ -75,15 +77,33 @@ final class Snapshots {
 
     /// Stores the state if the session is to survive a restart; on the strand.
     CompletionStage<Void> storeIfDurable() {
-        return session.description().durability() == Durability.SNAPSHOT
-                ? inEffect(storeOrFail(Origin.AUTOMATIC).thenApply(info -> null))
-                : CompletableFuture.completedFuture(null);
+        if (!session.description().durability().keeps()) {
+            return CompletableFuture.completedFuture(null);
+        }
+        session.journal().beginAnew();
+        anchoring = storeOrFail(Origin.AUTOMATIC);
+        return inEffect(anchoring.thenApply(info -> null));
+    }
+
+    /// Stores the state for the journal to go on from, unless that is under way; on the strand. A failure is logged.
+    CompletableFuture<Void> anchor() {
+        if (anchoring.isDone()) {
+            anchoring = storeOrFail(Origin.AUTOMATIC);
+            anchoring.exceptionally(failure -> {
+                LOG.warn("no snapshot of session {} for its journal to go on from", session.id(), failure);
+                return null;
+            });
+        }
+        return anchoring.thenApply(info -> null);
     }
 
     /// Stores the description if the session is to survive a restart; on the strand.
     CompletionStage<Void> storeRow() {
+        if (session.journal().isActive()) {
+            return storeIfDurable(); // steps taken before the change must be taken again as they were
+        }
         var row = session.row();
-        return session.description().durability() == Durability.SNAPSHOT
+        return session.description().durability().keeps()
                 ? inEffect(afterTheOthers(() -> unlessTaken(() -> session.resources().store().put(row))))
                 : CompletableFuture.completedFuture(null);
     }
@@ -91,7 +111,7 @@ final class Snapshots {
     /// Stores what no snapshot has yet, if the session is to survive; on the strand, which waits.
     void storeBeforeShutdown() {
         afterTheOthers(() -> {}).join();
-        if (session.description().durability() == Durability.SNAPSHOT && session.changes() != storedChanges) {
+        if (session.description().durability().keeps() && session.changes() != storedChanges) {
             write(Capture.live(session, Origin.AUTOMATIC, nextCreated()));
         }
     }
@@ -128,6 +148,10 @@ final class Snapshots {
     }
 
     void delete(String snapshotId) {
+        if (session.journal().isActive() && stored.isNewest(snapshotId)) {
+            throw new ServiceException(ErrorCode.CONFLICT, "the journal of session " + session.id() + " goes on from snapshot "
+                    + snapshotId + ", its newest: take another before you delete it");
+        }
         stored.delete(snapshotId);
         durableStep = stored.durableStep();
         storedChanges = -1; // whatever was stored last may be what went
@@ -206,6 +230,7 @@ final class Snapshots {
         unlessTaken(() -> write(capture, digest));
         durableStep = snapshot.step();
         storedChanges = capture.changes();
+        session.journal().covered(capture.mark());
         removeSuperseded();
         return new SnapshotInfo(snapshot.id(), snapshot.step(), snapshot.bytes(), digest, snapshot.created());
     }
@@ -215,6 +240,7 @@ final class Snapshots {
             for (var part : capture.parts()) {
                 Copying.show(part.array(), writing::write);
             }
+            capture.mark().kept().join(); // before: a snapshot is where a restart begins
             writing.complete(digest);
         }
     }

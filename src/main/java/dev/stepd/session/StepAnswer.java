@@ -19,6 +19,10 @@ public record StepAnswer(
     /// Nanoseconds of each stretch of a step up to the reply.
     public record Timings(long receiveNanos, long queueNanos, long computeNanos) {}
 
+    StepAnswer durableAt(long step) {
+        return new StepAnswer(this.step, lr, gradNorm, step, replayed, timings, message, release);
+    }
+
     @Override
     public void close() {
         release.run();

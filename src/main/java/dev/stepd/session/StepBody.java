@@ -115,11 +115,28 @@ final class StepBody implements Incoming<StepAnswer>, SafetensorsReceiver.Destin
         try {
             end();
         } finally {
-            future.complete(answer);
+            answer(answer, future);
         }
         if (!answer.replayed()) {
             steps.session().snapshots().afterStep();
         }
+    }
+
+    /// Answers when the step cannot be lost any more, if the session promises that.
+    private void answer(StepAnswer answer, CompletableFuture<StepAnswer> future) {
+        var journal = steps.session().journal();
+        if (!journal.isActive()) {
+            future.complete(answer);
+            return;
+        }
+        journal.durable().whenComplete((nothing, failure) -> {
+            if (failure == null) {
+                future.complete(answer.durableAt(Math.max(answer.step(), journal.durableStep())));
+            } else {
+                answer.close();
+                future.completeExceptionally(Stages.unwrapped(failure));
+            }
+        });
     }
 
     private void end() {

@@ -4,6 +4,8 @@ import dev.stepd.engine.Stepper;
 import dev.stepd.error.ErrorCode;
 import dev.stepd.error.ServiceException;
 import dev.stepd.session.StepOrder.Return;
+import dev.stepd.store.journal.Entry;
+import dev.stepd.store.journal.Journal;
 import dev.stepd.tensor.DType;
 import dev.stepd.tensor.Fingerprint;
 import dev.stepd.tensor.HeaderReader;
@@ -25,6 +27,7 @@ import org.jspecify.annotations.Nullable;
 /// answer to a client that lost the first one.
 final class Steps {
     private static final int LENGTH_BYTES = 8;
+    private static final BitSet NO_INPUTS = new BitSet();
     private static final SafetensorsMessage NOTHING = SafetensorsMessage.of(List.of(), Map.of());
 
     /// The step taken last.
@@ -128,6 +131,37 @@ final class Steps {
         release(last.getAndSet(null));
     }
 
+    /// Writes the last answer down where what it was made from will be gone; on the strand.
+    void keepAnswer(Journal journal) {
+        var answered = last.get();
+        if (answered == null || answered.number() != session.stepper().step() || !answered.deltas().tryRetain()) {
+            return;
+        }
+        try {
+            var present = answered.match().present();
+            var entry = new Entry(Entry.Kind.ANSWER, answered.number(), answered.body(), present, NO_INPUTS,
+                    answered.lr(), answered.gradNorm());
+            journal.append(entry, Stretches.of(session.stepper().body(), present, NO_INPUTS, answered.deltas().memory()));
+        } finally {
+            answered.deltas().release();
+        }
+    }
+
+    /// Takes over the last answer of a session that is being brought back.
+    ///
+    /// @param deltas as the stepper left them, or the record kept them; the session's from now on
+    void recovered(Entry entry, Lease deltas) {
+        boolean made = entry.kind() == Entry.Kind.STEP;
+        if (made) {
+            replies.narrow(deltas.memory(), entry.present());
+        }
+        int missing = gradients.places().size() - entry.present().cardinality();
+        var match = new Expected.Match(StepBody.NONE.header(), List.of(), entry.present(), NO_INPUTS, missing, "");
+        var stepper = session.stepper();
+        release(last.getAndSet(new LastStep(entry.step(), entry.body(), made ? stepper.lastLr() : entry.lr(),
+                made ? stepper.lastGradNorm() : entry.gradNorm(), match, deltas)));
+    }
+
     private StepAnswer apply(StepBody body, Fingerprint fingerprint, long queueNanos) {
         var order = body.order();
         checkParameters(order.returned());
@@ -135,7 +169,7 @@ final class Steps {
         var copy = order.returned() == Return.PARAMETERS ? buffer(order) : null;
         long start = System.nanoTime();
         try {
-            step(body);
+            step(body, fingerprint);
         } catch (RuntimeException e) {
             if (copy != null) {
                 copy.release();
@@ -152,6 +186,19 @@ final class Steps {
         return copy == null
                 ? answer(taken, order.returned(), timings, false)
                 : parameters(taken, copy, timings, false);
+    }
+
+    /// Writes down what the step is made from before that is overwritten.
+    private void step(StepBody body, Fingerprint fingerprint) {
+        var journal = session.journal();
+        journal.append(fingerprint, body.match().present(), body.given(), body.buffer().memory());
+        try {
+            step(body);
+        } catch (RuntimeException | Error e) {
+            journal.withdraw();
+            throw e;
+        }
+        journal.taken();
     }
 
     private void step(StepBody body) {

@@ -26,6 +26,11 @@ record StoredSnapshots(Resources resources, String sessionId) {
         return all.isEmpty() ? 0 : all.getLast().step();
     }
 
+    boolean isNewest(String snapshotId) {
+        var all = resources.store().snapshots(sessionId);
+        return !all.isEmpty() && all.getLast().id().equals(snapshotId);
+    }
+
     void delete(String snapshotId) {
         find(snapshotId);
         resources.store().deleteSnapshot(sessionId, snapshotId);

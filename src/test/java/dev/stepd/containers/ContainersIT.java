@@ -2,6 +2,7 @@ package dev.stepd.containers;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.stepd.store.jdbc.Postgres;
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -16,6 +17,8 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -27,38 +30,60 @@ class ContainersIT {
     private final HttpClient client = HttpClient.newHttpClient();
 
     @TempDir
-    Path folder;
+    static Path folder;
 
-    private Container container;
+    private static Container container;
+
     private Container.Running server;
 
-    @Test
-    void servesEndsInTimeAndFindsItsSessionsAgain() throws Exception {
+    @BeforeAll
+    static void layOut() throws Exception {
         container = Container.layOut(folder);
-        start();
-        try {
-            assertThat(server.line()).startsWith("stepd listening on http://127.0.0.1:");
-            assertThat(healthy()).isTrue();
-            var session = session();
-            assertThat(post("/v1/sessions/" + session + "/steps", "{\"gradients\": {\"w\": [1, -1, 0.5]}}").statusCode()).isEqualTo(200);
-            runTheReadmesExample();
-            answerProbesPrometheusAndTheDashboard();
+    }
 
-            var digest = digest(session);
-            assertThat(server.end(graceSeconds())).isZero();
-            assertThat(healthy()).isFalse();
-            assertVolumeBelongsToTheUser();
+    @AfterEach
+    void end() {
+        server.process().destroyForcibly();
+    }
 
-            start();
-            assertThat(digest(session)).isEqualTo(digest);
-            assertThat(server.end(graceSeconds())).isZero();
-        } finally {
-            server.process().destroyForcibly();
+    @Test
+    void keepsSessionsInItsVolume() throws Exception {
+        start(Dockerfile.read().environment());
+        session();
+        assertThat(server.end(graceSeconds())).isZero();
+        var owner = container.walled() ? Integer.valueOf(container.user()) : Files.getAttribute(container.program(), "unix:uid");
+        try (var kept = Files.list(container.volume())) {
+            assertThat(kept.toList()).isNotEmpty().allSatisfy(file -> assertThat(Files.getAttribute(file, "unix:uid")).isEqualTo(owner));
         }
     }
 
-    private void start() throws IOException {
-        server = container.start(Dockerfile.read().entryPoint(), environment());
+    @Test
+    void servesEndsInTimeAndFindsItsSessionsAgain() throws Exception {
+        var variables = composed();
+        start(variables);
+        assertThat(server.line()).startsWith("stepd listening on http://127.0.0.1:");
+        assertThat(healthy()).isTrue();
+        var session = session();
+        assertThat(post("/v1/sessions/" + session + "/steps", "{\"gradients\": {\"w\": [1, -1, 0.5]}}").statusCode()).isEqualTo(200);
+        runTheReadmesExample();
+        answerProbesPrometheusAndTheDashboard();
+
+        var digest = digest(session);
+        assertThat(server.end(graceSeconds())).isZero();
+        assertThat(healthy()).isFalse();
+
+        start(variables);
+        assertThat(digest(session)).isEqualTo(digest);
+        assertThat(server.end(graceSeconds())).isZero();
+    }
+
+    /// With variables of the container, but this machine's network: loopback and any port. The runtime compiles as little as it
+    /// can, for the sake of time.
+    private void start(Map<String, String> variables) throws IOException {
+        assertThat(variables).containsEntry("STEPD_HOST", "0.0.0.0").containsEntry("STEPD_ALLOW_REMOTE", "true");
+        var here = new HashMap<>(variables);
+        here.putAll(Map.of("STEPD_HOST", "127.0.0.1", "STEPD_PORT", "0", "STEPD_JVM", "-XX:TieredStopAtLevel=1"));
+        server = container.start(Dockerfile.read().entryPoint(), here);
     }
 
     private void answerProbesPrometheusAndTheDashboard() throws Exception {
@@ -91,24 +116,13 @@ class ContainersIT {
         assertThat(shell.waitFor()).isZero();
     }
 
-    private void assertVolumeBelongsToTheUser() throws IOException {
-        var owner = container.walled() ? Integer.valueOf(container.user()) : Files.getAttribute(container.program(), "unix:uid");
-        try (var kept = Files.list(container.volume())) {
-            assertThat(kept.toList()).isNotEmpty().allSatisfy(file -> assertThat(Files.getAttribute(file, "unix:uid")).isEqualTo(owner));
-        }
-    }
-
-    /// The image's variables and those of the compose file, but for the network, which is this machine's: loopback and any port,
-    /// and no PostgreSQL, so sessions are kept in the volume. The runtime compiles as little as it can, for the sake of time.
-    private static Map<String, String> environment() throws IOException {
+    /// The image's variables and those of the compose file, with a database of this machine for the one it names.
+    private static Map<String, String> composed() throws IOException {
         var variables = new HashMap<>(Dockerfile.read().environment());
         Document.read("docker/compose.yaml").at("services", "stepd", "environment").fields()
                 .forEach((name, value) -> variables.put(name, String.valueOf(value).replaceAll("\\$\\{\\w+:-(\\w*)}", "$1")));
-        assertThat(variables).containsEntry("STEPD_HOST", "0.0.0.0").containsEntry("STEPD_ALLOW_REMOTE", "true").containsKey("STEPD_DB");
-        variables.keySet().removeIf(name -> name.startsWith("STEPD_DB"));
-        variables.put("STEPD_HOST", "127.0.0.1");
-        variables.put("STEPD_PORT", "0");
-        variables.put("STEPD_JVM", "-XX:TieredStopAtLevel=1");
+        assertThat(variables).containsEntry("STEPD_DB", "jdbc:postgresql://postgres:5432/stepd");
+        variables.putAll(Map.of("STEPD_DB", Postgres.newDatabase(), "STEPD_DB_USER", Postgres.USER, "STEPD_DB_PASSWORD", Postgres.PASSWORD));
         return variables;
     }
 

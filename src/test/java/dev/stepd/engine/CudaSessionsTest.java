@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import com.sun.management.ThreadMXBean;
 import dev.stepd.device.cpu.CpuDevice;
 import dev.stepd.device.cuda.CudaDevice;
 import dev.stepd.device.cuda.CudaError;
@@ -14,7 +13,6 @@ import dev.stepd.device.cuda.shim.CudaShim;
 import dev.stepd.engine.Training.Tensor;
 import dev.stepd.error.ErrorCode;
 import dev.stepd.error.ServiceException;
-import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -52,10 +50,6 @@ class CudaSessionsTest {
 
     private static Training on(CudaDevice device, Map<String, Object> optimizer) {
         return new Training(device, TENSORS, Training.blueprint(TENSORS, optimizer, List.of(), null, null));
-    }
-
-    private static List<String> names() {
-        return TENSORS.stream().map(Tensor::name).toList();
     }
 
     @Test
@@ -150,25 +144,6 @@ class CudaSessionsTest {
                 steps(training);
                 first = first == null ? training.bits() : first;
                 assertThat(training.bits()).as("seed %d", seed).isEqualTo(first);
-            }
-        }
-    }
-
-    @Test
-    void stepsAllocateNothing() {
-        var threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
-        for (var devices : List.of(ShimDevices.open(), ShimDevices.openInPieces())) {
-            try (var training = on(devices.getFirst(), ADAMW)) {
-                var present = training.present(names());
-                long least = Long.MAX_VALUE;
-                for (int round = 0; round < 200 && least > 0; round++) {
-                    long before = threads.getCurrentThreadAllocatedBytes();
-                    for (int i = 0; i < 20; i++) {
-                        training.stepper().step(training.body(), present, training.given());
-                    }
-                    least = Math.min(least, threads.getCurrentThreadAllocatedBytes() - before);
-                }
-                assertThat(least).as(training.toString()).isZero();
             }
         }
     }

@@ -21,8 +21,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 @Execution(ExecutionMode.CONCURRENT)
 class LargeTensorsOnCudaTest {
     private static final List<Tensor> TENSORS = List.of(
-            Tensor.of("large", 300_000),
-            Tensor.of("wide", 3, 70_001),
+            Tensor.of("large", 140_000),
+            Tensor.of("wide", 2, 66_001),
             Tensor.of("tall", 5_000, 7),
             Tensor.of("chunks", 65 * 1024 + 1),
             Tensor.of("kernel", 16, 8, 3, 3));

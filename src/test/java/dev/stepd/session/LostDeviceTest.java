@@ -241,7 +241,7 @@ class LostDeviceTest {
         int refusals = 0;
         for (int call = 1; call <= 12; call++) {
             try (var devices = new Devices(ShimDevices.open().stream().map(Device.class::cast).toList(), "")) {
-                var sessions = new Sessions(new Engine(devices), server.store, Server.LIMITS);
+                var sessions = new Sessions(new Engine(devices), server.store, server.journals, Server.LIMITS);
                 long before = shim.balance();
                 shim.failOnce(function, call, OUT_OF_MEMORY);
                 var refused = catchThrowable(() -> sessions.create(Server.object(DESCRIPTION.formatted("cuda:1", ELEMENTS))));

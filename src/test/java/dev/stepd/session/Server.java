@@ -7,6 +7,7 @@ import dev.stepd.error.ServiceException;
 import dev.stepd.session.StepOrder.Return;
 import dev.stepd.store.SnapshotStore;
 import dev.stepd.store.jdbc.JdbcSnapshotStore;
+import dev.stepd.store.journal.Journals;
 import dev.stepd.tensor.Bodies;
 import dev.stepd.tensor.DType;
 import dev.stepd.tensor.Part;
@@ -35,13 +36,21 @@ import java.util.concurrent.TimeoutException;
 final class Server implements AutoCloseable {
     static final Sessions.Limits LIMITS = new Sessions.Limits(1 << 20, 1L << 30, 1000);
     private static final long MEMORY_BYTES = 1L << 30;
+    private static final long SEGMENT_BYTES = 1 << 20;
 
     final Engine engine;
     final SnapshotStore store;
+    final Journals journals;
     final Sessions sessions;
 
     Server(Path folder) {
-        this(JdbcSnapshotStore.h2(folder), LIMITS, MEMORY_BYTES);
+        this(folder, SEGMENT_BYTES);
+    }
+
+    /// @param segmentBytes at which journals begin another file
+    Server(Path folder, long segmentBytes) {
+        this(JdbcSnapshotStore.h2(folder), new Journals(folder.resolve("journal"), segmentBytes), LIMITS,
+                new Engine(new CpuDevice(MEMORY_BYTES, 2)));
     }
 
     Server(SnapshotStore store, Sessions.Limits limits, long memoryBytes) {
@@ -50,9 +59,14 @@ final class Server implements AutoCloseable {
 
     /// @param engine the server's own from now on
     Server(SnapshotStore store, Sessions.Limits limits, Engine engine) {
+        this(store, new Journals(Path.of("target", "journals"), SEGMENT_BYTES), limits, engine);
+    }
+
+    Server(SnapshotStore store, Journals journals, Sessions.Limits limits, Engine engine) {
         this.engine = engine;
         this.store = store;
-        sessions = new Sessions(engine, store, limits);
+        this.journals = journals;
+        sessions = new Sessions(engine, store, journals, limits);
         sessions.recover();
     }
 
@@ -68,6 +82,7 @@ final class Server implements AutoCloseable {
     @Override
     public void close() {
         sessions.close();
+        journals.close();
         store.close();
         engine.close();
     }

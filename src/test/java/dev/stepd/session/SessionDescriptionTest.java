@@ -61,7 +61,7 @@ class SessionDescriptionTest {
         "\"average\":\"ema\" | INVALID_VALUE | average is ema, expected a JSON object",
         "\"state\":\"int8\" | INVALID_VALUE | state is int8, expected a JSON object",
         "\"non_finite\":\"ignore\" | INVALID_VALUE | non_finite is ignore, expected one of [reject, skip, propagate]",
-        "\"durability\":\"journal\" | NOT_IMPLEMENTED | durability journal is not available yet",
+        "\"durability\":\"journl\" | INVALID_VALUE | did you mean \"journal\"?",
         "\"durability\":\"snapshots\" | INVALID_VALUE | did you mean \"snapshot\"?",
         "\"snapshot_every\":0 | INVALID_VALUE | snapshot_every is 0, expected a whole number of at least 1",
         "\"snapshot_every\":1.5 | INVALID_VALUE | snapshot_every is 1.5",

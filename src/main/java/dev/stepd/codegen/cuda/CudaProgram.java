@@ -26,6 +26,9 @@ import java.util.Set;
 /// @param kernels in the order in which they run
 /// @param pointers the members of `struct Arrays`, 8 bytes each, in order
 public record CudaProgram(String text, List<Kernel> kernels, List<Pointer> pointers) {
+    /// Shared memory that every device gives a block of threads without being asked for more, less what alignment may cost.
+    private static final long SHARED_BYTES_MAX = 47 << 10;
+
     /// Changes whenever the same plan would become another text: part of every cache key.
     public static final int VERSION = 1;
 
@@ -119,9 +122,7 @@ public record CudaProgram(String text, List<Kernel> kernels, List<Pointer> point
         CudaProgram write(Plan plan) {
             for (var phase : plan.phases()) {
                 var tiling = phase.tiling().filter(TileText::fits);
-                if (tiling.isPresent()) {
-                    tiles(tiling.get());
-                } else {
+                if (tiling.isEmpty() || !tiles(tiling.get())) {
                     phase.passes().forEach(this::pass);
                 }
             }
@@ -148,11 +149,16 @@ public record CudaProgram(String text, List<Kernel> kernels, List<Pointer> point
             functions.add(kernel);
         }
 
-        private void tiles(Phase.Tiling tiling) {
+        /// Returns false if the stages together would need more shared memory than a block of threads has.
+        private boolean tiles(Phase.Tiling tiling) {
             var kernel = kernel("tiles" + kernels.size());
             new TileText(kernel, tiling).emit();
+            if (kernel.sharedBytes() > SHARED_BYTES_MAX) {
+                return false;
+            }
             kernels.add(new Kernel.Tiles(kernel.name(), tiling, TileText.elements(tiling)));
             add(kernel, tiling.stages());
+            return true;
         }
 
         private void pass(Stage stage) {

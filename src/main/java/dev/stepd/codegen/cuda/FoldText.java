@@ -26,7 +26,7 @@ final class FoldText {
     /// and none crosses from thread to thread before the lanes join.
     void runs() {
         for (int f = 0; f < folds.size(); f++) {
-            kernel.share("double", "chunks" + f, 64);
+            kernel.share(Type.F64, "chunks" + f, CudaProgram.TILE_CHUNKS);
         }
         PassText.openTiles(out, stage.scope());
         out.line("const int group = threadIdx.x / 4, lane = 4 * (threadIdx.x % 4);");

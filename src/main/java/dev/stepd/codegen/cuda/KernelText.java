@@ -17,6 +17,7 @@ final class KernelText {
     private final List<String> shared = new ArrayList<>();
     private final Set<Table> tables = new LinkedHashSet<>();
     private final Lines body = new Lines();
+    private long sharedBytes;
     private int numbered;
 
     KernelText(String name, Names names, Pointers pointers) {
@@ -52,12 +53,15 @@ final class KernelText {
         });
     }
 
-    /// Reserves shared memory; returns how the kernel names it.
-    ///
-    /// @param member the member's declaration without its name and extent
-    String share(String type, String member, int extent) {
-        shared.add(type + " " + member + "[" + extent + "];");
-        return "shared." + member;
+    /// Reserves shared memory: `shared.member`.
+    void share(Type type, String member, int extent) {
+        shared.add(Types.stored(type) + " " + member + "[" + extent + "];");
+        sharedBytes += (long) extent * type.bytes();
+    }
+
+    /// Shared memory of a block of threads.
+    long sharedBytes() {
+        return sharedBytes + tables.stream().mapToLong(table -> (long) table.size() * Integer.BYTES).sum();
     }
 
     Set<Table> tables() {

@@ -140,7 +140,7 @@ final class TileText {
         var next = declare(writes);
         for (int f = 0; f < folds.size(); f++) {
             var type = Types.computed(folds.get(f).value().type());
-            share(type, "values" + f + "_" + type, CudaProgram.TILE_ELEMENTS);
+            share(folds.get(f).value().type(), "values" + f + "_" + type, CudaProgram.TILE_ELEMENTS);
             if (isOrderless(folds.get(f))) {
                 out.line(type + " largest" + position(folds.get(f)) + " = "
                         + Operations.identity(folds.get(f).op(), folds.get(f).value().type()) + ";");
@@ -220,7 +220,7 @@ final class TileText {
         if (target.kind() == Buffer.Kind.TEMP) {
             var member = "of_" + kernel.names().of(target);
             if (shared.add(target)) {
-                kernel.share(Types.stored(target.storage()), member, Math.ceilDiv(CudaProgram.TILE_ELEMENTS, size));
+                kernel.share(target.storage(), member, Math.ceilDiv(CudaProgram.TILE_ELEMENTS, size));
             }
             kept.put(target, "shared." + member + "[" + (size % 4 == 0 ? "at / " : "(at + k) / ") + size + "]");
             out.line("shared." + member + "[b] = " + value + ";");
@@ -230,7 +230,7 @@ final class TileText {
         }
     }
 
-    private void share(String type, String member, int extent) {
+    private void share(Type type, String member, int extent) {
         if (sharedMembers.add(member)) {
             kernel.share(type, member, extent);
         }

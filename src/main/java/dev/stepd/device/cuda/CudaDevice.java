@@ -77,7 +77,7 @@ public final class CudaDevice implements Device {
     @Override
     public BoundPlan bind(Plan plan, Domain domain, Map<Buffer, Array> arrays, Map<Buffer, Long> inBody) {
         requireHealthy();
-        var program = programs.computeIfAbsent(plan.toString(), _ -> {
+        var program = programs.computeIfAbsent(kernels(plan), _ -> {
             compilations.incrementAndGet();
             return CudaProgram.of(plan);
         });
@@ -97,6 +97,16 @@ public final class CudaDevice implements Device {
         long free = memory.freeBytes();
         return new ServiceException(ErrorCode.OUT_OF_MEMORY, name() + " has no memory left for kernels and streams, " + free
                 + " bytes are free: " + e.getMessage(), Map.of("bytes_free", free));
+    }
+
+    /// What decides a plan's kernels, as text: all but the host's values.
+    private static String kernels(Plan plan) {
+        var text = new StringBuilder();
+        for (var phase : plan.phases()) {
+            phase.passes().forEach(text::append);
+            phase.tiling().ifPresent(tiling -> tiling.stages().forEach(text.append(tiling.unit()).append(tiling.locals())::append));
+        }
+        return text.toString();
     }
 
     @Override
