@@ -148,7 +148,7 @@ final class Claims {
     /// Takes over all that an owner has, if it is gone. What it was writing goes.
     private boolean claim(String owner) {
         var taken = new HashMap<String, Long>();
-        store.transact("claiming the sessions of " + owner, connection -> {
+        store.transactLong("claiming the sessions of " + owner, connection -> {
             taken.clear();
             if (!isGone(connection, owner)) {
                 return;

@@ -46,6 +46,7 @@ final class Database implements AutoCloseable {
     private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(5);
     private static final int CONNECT_SECONDS = 4;
     private static final int ANSWER_SECONDS = 70;
+    private static final Duration LONG = Duration.ofMinutes(10);
     private static final int ROW_CONNECTIONS_MAX = 4;
     private static final int BYTE_CONNECTIONS_MAX = 4;
 
@@ -133,6 +134,16 @@ final class Database implements AutoCloseable {
         if (kind == Kind.H2) {
             try (var statement = connection.createStatement()) {
                 statement.execute("CHECKPOINT SYNC");
+            }
+        }
+    }
+
+    /// Lets a transaction that removes what may be large take longer than others.
+    void allowLong(Connection connection) throws SQLException {
+        if (kind == Kind.POSTGRESQL) {
+            connection.setNetworkTimeout(Runnable::run, (int) LONG.plusSeconds(ANSWER_SECONDS).toMillis());
+            try (var statement = connection.createStatement()) {
+                statement.execute("SET LOCAL statement_timeout = " + LONG.toMillis());
             }
         }
     }

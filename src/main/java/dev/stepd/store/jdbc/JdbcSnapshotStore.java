@@ -118,6 +118,7 @@ public final class JdbcSnapshotStore implements SnapshotStore {
     @Override
     public void deleteSession(String id) {
         ownership.deleting(id, epoch -> settle("deleting session " + id, connection -> {
+            database.allowLong(connection);
             if (exists(connection, id)) {
                 ownership.fence(connection, id, epoch);
             }
@@ -128,7 +129,7 @@ public final class JdbcSnapshotStore implements SnapshotStore {
     @Override
     public Writing write(StoredSession session, StoredSnapshot snapshot) {
         if (ownership.holds(session.id())) {
-            transact("beginning snapshot " + snapshot.id(), connection -> {
+            transactLong("beginning snapshot " + snapshot.id(), connection -> {
                 ownership.fence(connection, session.id());
                 // left by a writing that could not even be given up, because the database was gone
                 update(connection, "DELETE FROM snapshots WHERE session_id = ? AND state <> 'complete'", session.id());
@@ -169,7 +170,7 @@ public final class JdbcSnapshotStore implements SnapshotStore {
 
     @Override
     public void deleteSnapshot(String sessionId, String snapshotId) {
-        transact("deleting snapshot " + snapshotId, connection -> {
+        transactLong("deleting snapshot " + snapshotId, connection -> {
             if (ownership.holds(sessionId) || exists(connection, sessionId)) {
                 ownership.fence(connection, sessionId);
             }
@@ -314,6 +315,14 @@ public final class JdbcSnapshotStore implements SnapshotStore {
         call(what, connection -> {
             transact(connection, work);
             return what;
+        });
+    }
+
+    /// Like [#transact] for what removes snapshots, however large.
+    void transactLong(String what, Work work) {
+        transact(what, connection -> {
+            database.allowLong(connection);
+            work.on(connection);
         });
     }
 
