@@ -16,6 +16,7 @@ public final class Bench {
         SUITES.put("kernel", KernelFigures::measure);
         SUITES.put("rules", RuleFigures::measure);
         SUITES.put("http", HttpFigures::measure);
+        SUITES.put("journal", JournalFigures::measure);
         SUITES.put("start", StartFigures::measure);
     }
 

@@ -16,13 +16,18 @@ final class TrainingClient implements AutoCloseable {
 
     /// @param elements of an AdamW session
     TrainingClient(int port, int elements) throws IOException {
+        this(port, elements, "none");
+    }
+
+    /// @param durability what the session keeps
+    TrainingClient(int port, int elements, String durability) throws IOException {
         var parameters = body(elements, 0.05f);
         var gradients = body(elements, 0.01f);
         bodyBytes = gradients.remaining();
         connection = new Connection(port, bodyBytes + 1024);
         var description = """
-                {"optimizer": {"name": "adamw"}, "tensors": [{"name": "w", "shape": [%d]}], "durability": "none"}"""
-                .formatted(elements);
+                {"optimizer": {"name": "adamw"}, "tensors": [{"name": "w", "shape": [%d]}], "durability": "%s"}"""
+                .formatted(elements, durability);
         call(Connection.request("POST", "/v1/sessions", "application/json",
                 ByteBuffer.wrap(description.getBytes(StandardCharsets.UTF_8))));
         var session = location();

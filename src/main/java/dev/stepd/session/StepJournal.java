@@ -111,7 +111,8 @@ final class StepJournal {
         if (active && journal != null) {
             var its = journal;
             long step = session.stepper().step();
-            last.whenComplete((nothing, failure) -> synced(its, step, failure));
+            // who waits for the step finds it counted
+            last = last.whenComplete((nothing, failure) -> synced(its, step, failure));
         }
     }
 
