@@ -1,56 +1,40 @@
 package dev.stepd.device.cpu;
 
+import dev.stepd.device.Budget;
 import dev.stepd.device.HostArray;
 import dev.stepd.device.HostMemory;
 import dev.stepd.device.HostRegion;
-import dev.stepd.error.ErrorCode;
-import dev.stepd.error.ServiceException;
 import java.lang.foreign.MemorySegment;
-import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.concurrent.atomic.AtomicLong;
 
 /// Main memory under a budget.
 final class CpuMemory implements HostMemory {
-    private final long capacityBytes;
-    private final AtomicLong usedBytes = new AtomicLong();
+    private final Budget budget;
 
     CpuMemory(long capacityBytes) {
-        this.capacityBytes = capacityBytes;
+        budget = new Budget(capacityBytes, "memory");
     }
 
     @Override
     public HostRegion allocate(long bytes, String purpose) {
         long reserved = bytes + Pages.SLACK_BYTES;
-        long used = usedBytes.get();
-        while (reserved > capacityBytes - used || !usedBytes.compareAndSet(used, used + reserved)) {
-            if (reserved > capacityBytes - used) {
-                throw outOfMemory(purpose, reserved, capacityBytes - used);
-            }
-            used = usedBytes.get();
-        }
+        budget.reserve(reserved, purpose);
         try {
             return new Stretch(Pages.map(reserved), bytes, reserved);
         } catch (OutOfMemoryError e) {
-            usedBytes.addAndGet(-reserved);
-            throw outOfMemory(purpose, reserved, 0);
+            budget.release(reserved);
+            throw budget.outOfMemory(purpose, reserved, 0);
         }
-    }
-
-    private static ServiceException outOfMemory(String purpose, long needed, long free) {
-        return new ServiceException(ErrorCode.OUT_OF_MEMORY,
-                purpose + " needs " + needed + " bytes of memory, " + free + " are free",
-                Map.of("bytes_needed", needed, "bytes_free", free));
     }
 
     @Override
     public long capacityBytes() {
-        return capacityBytes;
+        return budget.capacityBytes();
     }
 
     @Override
     public long freeBytes() {
-        return capacityBytes - usedBytes.get();
+        return budget.freeBytes();
     }
 
     private final class Stretch implements HostRegion {
@@ -79,7 +63,7 @@ final class CpuMemory implements HostMemory {
         public void close() {
             if (open.compareAndSet(true, false)) {
                 pages.close();
-                usedBytes.addAndGet(-reserved);
+                budget.release(reserved);
             }
         }
     }

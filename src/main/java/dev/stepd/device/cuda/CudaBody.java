@@ -23,6 +23,7 @@ final class CudaBody implements Body {
     private int stretchEnds;
     private @Nullable Streams streams;
     private long knownAddress;
+    private int knownAsOf;
     private boolean knownPinned;
 
     CudaBody(CudaDevice device, Region region) {
@@ -99,9 +100,11 @@ final class CudaBody implements Body {
 
     /// Whether kernels can address what is held.
     boolean isPinned() {
-        if (host.address() != knownAddress) { // few bodies come again and again, and to look is to allocate
+        int asOf = device.pinned().unpinned();
+        if (host.address() != knownAddress || asOf != knownAsOf) { // few bodies come again and again, and to look is to allocate
             knownPinned = device.pinned().contains(host);
             knownAddress = host.address();
+            knownAsOf = asOf;
         }
         return knownPinned;
     }

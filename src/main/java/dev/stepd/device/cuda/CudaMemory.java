@@ -1,13 +1,10 @@
 package dev.stepd.device.cuda;
 
 import dev.stepd.device.Array;
+import dev.stepd.device.Budget;
 import dev.stepd.device.Memory;
 import dev.stepd.device.Region;
-import dev.stepd.error.ErrorCode;
-import dev.stepd.error.ServiceException;
-import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.concurrent.atomic.AtomicLong;
 
 /// A device's memory under a budget. What the budget leaves may still not be there, where other processes use the device.
 final class CudaMemory implements Memory {
@@ -15,25 +12,18 @@ final class CudaMemory implements Memory {
     private static final long ALIGNMENT_BYTES = 256;
 
     private final CudaDevice device;
-    private final long capacityBytes;
-    private final AtomicLong usedBytes = new AtomicLong();
+    private final Budget budget;
 
     CudaMemory(CudaDevice device, long capacityBytes) {
         this.device = device;
-        this.capacityBytes = capacityBytes;
+        this.budget = new Budget(capacityBytes, "memory on " + device.name());
     }
 
     @Override
     public Region allocate(long bytes, String purpose) {
         device.requireHealthy();
         long reserved = Math.ceilDiv(Math.max(1, bytes), ALIGNMENT_BYTES) * ALIGNMENT_BYTES;
-        long used = usedBytes.get();
-        while (reserved > capacityBytes - used || !usedBytes.compareAndSet(used, used + reserved)) {
-            if (reserved > capacityBytes - used) {
-                throw outOfMemory(purpose, reserved, capacityBytes - used);
-            }
-            used = usedBytes.get();
-        }
+        budget.reserve(reserved, purpose);
         long address = 0;
         try {
             address = device.context().allocate(reserved);
@@ -43,22 +33,16 @@ final class CudaMemory implements Memory {
             if (address != 0) {
                 device.context().free(address);
             }
-            usedBytes.addAndGet(-reserved);
+            budget.release(reserved);
             throw e instanceof CudaError error && error.isOutOfMemory()
-                    ? outOfMemory(purpose, reserved, freeBytes())
+                    ? budget.outOfMemory(purpose, reserved, freeBytes())
                     : device.failed(e);
         }
     }
 
-    private ServiceException outOfMemory(String purpose, long needed, long free) {
-        return new ServiceException(ErrorCode.OUT_OF_MEMORY,
-                purpose + " needs " + needed + " bytes of memory on " + device.name() + ", " + free + " are free",
-                Map.of("bytes_needed", needed, "bytes_free", free));
-    }
-
     @Override
     public long capacityBytes() {
-        return capacityBytes;
+        return budget.capacityBytes();
     }
 
     @Override
@@ -67,16 +51,11 @@ final class CudaMemory implements Memory {
             return 0;
         }
         try {
-            return Math.min(capacityBytes - usedBytes.get(), device.context().freeBytes());
+            return Math.min(budget.freeBytes(), device.context().freeBytes());
         } catch (CudaError e) {
             device.failed(e);
             return 0;
         }
-    }
-
-    /// Bytes handed out.
-    long usedBytes() {
-        return usedBytes.get();
     }
 
     private final class Stretch implements Region {
@@ -98,7 +77,7 @@ final class CudaMemory implements Memory {
         public void close() {
             if (open.compareAndSet(true, false)) {
                 device.context().free(array.address());
-                usedBytes.addAndGet(-reserved);
+                budget.release(reserved);
             }
         }
     }

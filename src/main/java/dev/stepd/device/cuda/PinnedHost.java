@@ -1,15 +1,14 @@
 package dev.stepd.device.cuda;
 
+import dev.stepd.device.Budget;
 import dev.stepd.device.HostArray;
 import dev.stepd.device.HostMemory;
 import dev.stepd.device.HostRegion;
-import dev.stepd.error.ErrorCode;
-import dev.stepd.error.ServiceException;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
-import java.util.Map;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /// Main memory that a device copies from and to by itself, under a budget. To pin memory takes the driver long, so what is
 /// small comes from slabs, and slabs stay.
@@ -21,13 +20,14 @@ final class PinnedHost implements HostMemory, AutoCloseable {
     private static final int CLASSES = Long.numberOfTrailingZeros(SMALL_BYTES_MAX / SMALL_BYTES_MIN) + 1;
 
     private final CudaDevice device;
-    private final long capacityBytes;
+    private final Budget budget;
     private final ArrayDeque<PinnedMemory> slabs = new ArrayDeque<>();
     /// By size, each twice the one before.
     private final ArrayDeque<MemorySegment>[] small = deques();
     /// The first address of everything that is pinned, and the one behind it.
     private final ConcurrentSkipListMap<Long, Long> pinned = new ConcurrentSkipListMap<>();
-    private long usedBytes;
+    /// Counts what was unpinned: what was known of an address before may be wrong since.
+    private final AtomicInteger unpinned = new AtomicInteger();
 
     @SuppressWarnings({"unchecked", "rawtypes"}) // arrays have no type arguments
     private static ArrayDeque<MemorySegment>[] deques() {
@@ -40,7 +40,7 @@ final class PinnedHost implements HostMemory, AutoCloseable {
 
     PinnedHost(CudaDevice device, long capacityBytes) {
         this.device = device;
-        this.capacityBytes = capacityBytes;
+        this.budget = new Budget(capacityBytes, "pinned memory for " + device.name());
     }
 
     @Override
@@ -50,22 +50,23 @@ final class PinnedHost implements HostMemory, AutoCloseable {
         try {
             return needed <= SMALL_BYTES_MAX ? small(bytes, purpose) : large(bytes, purpose);
         } catch (CudaError e) {
-            throw e.isOutOfMemory() ? outOfMemory(purpose, needed, 0) : device.failed(e);
+            throw e.isOutOfMemory() ? budget.outOfMemory(purpose, needed, 0) : device.failed(e);
         }
     }
 
     private HostRegion large(long bytes, String purpose) {
         long reserved = bytes + SLACK_BYTES;
-        reserve(reserved, purpose);
+        budget.reserve(reserved, purpose);
         try {
             var memory = pin(reserved);
             return region(memory.segment(), bytes, () -> {
                 pinned.remove(memory.segment().address());
+                unpinned.incrementAndGet();
                 memory.close();
-                release(reserved);
+                budget.release(reserved);
             });
         } catch (RuntimeException e) {
-            release(reserved);
+            budget.release(reserved);
             throw e;
         }
     }
@@ -91,11 +92,11 @@ final class PinnedHost implements HostMemory, AutoCloseable {
     }
 
     private PinnedMemory slab(String purpose) {
-        reserve(SLAB_BYTES, purpose);
+        budget.reserve(SLAB_BYTES, purpose);
         try {
             return pin(SLAB_BYTES);
         } catch (RuntimeException e) {
-            release(SLAB_BYTES);
+            budget.release(SLAB_BYTES);
             throw e;
         }
     }
@@ -111,6 +112,11 @@ final class PinnedHost implements HostMemory, AutoCloseable {
     boolean contains(MemorySegment segment) {
         var before = pinned.floorEntry(segment.address());
         return before != null && segment.address() + segment.byteSize() <= before.getValue();
+    }
+
+    /// Changes whenever something is not pinned any more.
+    int unpinned() {
+        return unpinned.get();
     }
 
     private static HostRegion region(MemorySegment memory, long bytes, Runnable giveBack) {
@@ -137,31 +143,14 @@ final class PinnedHost implements HostMemory, AutoCloseable {
         };
     }
 
-    private synchronized void reserve(long bytes, String purpose) {
-        if (bytes > capacityBytes - usedBytes) {
-            throw outOfMemory(purpose, bytes, capacityBytes - usedBytes);
-        }
-        usedBytes += bytes;
-    }
-
-    private synchronized void release(long bytes) {
-        usedBytes -= bytes;
-    }
-
-    private ServiceException outOfMemory(String purpose, long needed, long free) {
-        return new ServiceException(ErrorCode.OUT_OF_MEMORY,
-                purpose + " needs " + needed + " bytes of pinned memory for " + device.name() + ", " + free + " are free",
-                Map.of("bytes_needed", needed, "bytes_free", free));
-    }
-
     @Override
     public long capacityBytes() {
-        return capacityBytes;
+        return budget.capacityBytes();
     }
 
     @Override
-    public synchronized long freeBytes() {
-        return capacityBytes - usedBytes;
+    public long freeBytes() {
+        return budget.freeBytes();
     }
 
     @Override

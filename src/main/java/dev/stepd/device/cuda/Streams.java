@@ -5,6 +5,9 @@ package dev.stepd.device.cuda;
 record Streams(
         CudaStream in, CudaStream kernels, CudaStream out, CudaStream small, CudaEvent arrived, CudaEvent computed, CudaEvent done)
         implements AutoCloseable {
+    /// A waiting thread that sleeps wakes tens of microseconds late: what takes no longer than that is worth a core.
+    private static final long AWAKE_NANOS = 50_000;
+
     static Streams open(CudaContext context) {
         return new Streams(
                 context.stream(CudaStream.Priority.NORMAL),
@@ -27,9 +30,6 @@ record Streams(
         kernels.record(computed);
         out.await(computed);
     }
-
-    /// A waiting thread that sleeps wakes tens of microseconds late: what takes no longer than that is worth a core.
-    private static final long AWAKE_NANOS = 50_000;
 
     private void awaitDone() {
         long end = System.nanoTime() + AWAKE_NANOS;
