@@ -1,18 +1,11 @@
 package dev.stepd.engine;
 
-import dev.stepd.device.Array;
 import dev.stepd.device.Body;
 import dev.stepd.device.Device;
-import dev.stepd.device.HostArray;
 import dev.stepd.device.HostMemory;
-import dev.stepd.device.HostRegion;
 import dev.stepd.device.Spans;
-import dev.stepd.expr.Buffer;
-import dev.stepd.rule.Clip;
-import dev.stepd.rule.OptimizerProgram;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.HashMap;
@@ -47,16 +40,10 @@ public final class Stepper implements AutoCloseable {
 
     private final Layout layout;
     private final BodyLayout body;
-    private final HostRegion measured;
-    private final HostArray gradSquares;
-    private final HostArray gradNorm;
-    private final HostArray clippedNorm;
+    private final Measure measure;
     private final Device device;
     private final Body brought;
     private final Arrivals arrivals;
-    private Variant measure;
-    /// By extra input: what measures it as the gradient is, if it is one of tensors.
-    private final List<@Nullable Variant> measureInputs = new ArrayList<>();
     private final List<Partition> partitions = new ArrayList<>();
     private final long[] tensorSteps;
     private final BitSet lastPresent = new BitSet();
@@ -71,7 +58,6 @@ public final class Stepper implements AutoCloseable {
     private long latest;
     private double lastLr;
     private double lastGradNorm;
-    private String nonFiniteKey = "";
 
     Stepper(Device device, Optimizer optimizer, Engine.NonFinite nonFinite) {
         this.device = device;
@@ -83,18 +69,10 @@ public final class Stepper implements AutoCloseable {
         int tensors = layout.places().size();
         this.tensorSteps = new long[tensors];
         this.hyper = new double[Recipe.hostNames(optimizer.settings()).size()];
-        this.measured = device.host().allocate((tensors + 2L) * Double.BYTES, "what gradients measure to");
-        this.gradNorm = measured.array().slice(0, Double.BYTES);
-        this.clippedNorm = measured.array().slice(Double.BYTES, Double.BYTES);
-        this.gradSquares = measured.array().slice(2 * Double.BYTES, (long) tensors * Double.BYTES);
-        Variant opened = null;
+        this.measure = new Measure(device, optimizer, body);
         Body holder = null;
         try {
             holder = device.body(body.byteCount(), "what comes with a step of " + layout.elementCount() + " elements");
-            opened = measure(optimizer, optimizer.clip(), 0);
-            for (var input : body.inputs()) {
-                measureInputs.add(input.ofTensors() ? measure(optimizer, new Clip.None(), input.offset()) : null);
-            }
             for (var recipe : optimizer.recipes()) {
                 partitions.add(partition(recipe));
             }
@@ -102,29 +80,12 @@ public final class Stepper implements AutoCloseable {
             if (holder != null) {
                 holder.close();
             }
-            close(opened);
-            measureInputs.forEach(Stepper::close);
             partitions.forEach(Partition::close);
-            measured.close();
+            measure.close();
             throw e;
         }
-        this.measure = opened;
         this.brought = holder;
         this.arrivals = new Arrivals(holder);
-    }
-
-    private static void close(@Nullable Variant variant) {
-        if (variant != null) {
-            variant.close();
-        }
-    }
-
-    /// What measures the array of tensors that begins at a place of the body.
-    private Variant measure(Optimizer of, Clip clip, long offset) {
-        var domain = Layout.domain(layout.places(), of.settings().groupCount());
-        var arrays = Map.<Buffer, Array>of(
-                OptimizerProgram.GRAD_SQUARES, gradSquares, Clip.GRAD_NORM, gradNorm, Clip.CLIPPED_NORM, clippedNorm);
-        return new Variant(Recipe.measurePlan(clip), names(of), device, domain, arrays, BodyLayout.measuring(offset));
     }
 
     /// What host values are computed from.
@@ -134,8 +95,7 @@ public final class Stepper implements AutoCloseable {
 
     private Partition partition(Recipe recipe) {
         int from = partitions.stream().mapToInt(Partition::size).sum();
-        var norms = Map.<Buffer, Array>of(Clip.GRAD_NORM, gradNorm, Clip.CLIPPED_NORM, clippedNorm);
-        return new Partition(recipe, body, from, device, norms, this::hyperparameters);
+        return new Partition(recipe, body, from, device, measure.norms(), this::hyperparameters);
     }
 
     private Map<String, Double> hyperparameters(int group) {
@@ -151,9 +111,7 @@ public final class Stepper implements AutoCloseable {
 
     /// Changes nothing when it throws: what may is made first.
     void reconfigure(Optimizer changed, Engine.NonFinite policy) {
-        var measuring = measure(changed, changed.clip(), 0);
-        measure.close();
-        measure = measuring;
+        measure.reconfigure(changed);
         optimizer = changed;
         needsParameters = changed.needsParameters();
         nonFinite = policy;
@@ -372,7 +330,7 @@ public final class Stepper implements AutoCloseable {
     }
 
     private Outcome take(MemorySegment arrived, BitSet present, BitSet given) {
-        if (!passes(arrived, given)) {
+        if (!passes(arrived, present, given)) {
             return refuse(arrived);
         }
         for (int i = 0; i < partitions.size(); i++) {
@@ -405,34 +363,12 @@ public final class Stepper implements AutoCloseable {
         }
     }
 
-    /// Measures what came, and tells whether the session's policy lets it pass. The gradient last, since its norm is what the
-    /// step may use; and if it is not finite, it is what is told of.
-    private boolean passes(MemorySegment arrived, BitSet given) {
+    /// Whether the session's policy lets pass what came.
+    private boolean passes(MemorySegment arrived, BitSet present, BitSet given) {
         boolean checked = nonFinite != Engine.NonFinite.PROPAGATE;
-        boolean passes = true;
-        for (int i = body.inputs().size() - 1; i >= 0; i--) {
-            if (checked && given.get(i) && !isFinite(arrived, i)) {
-                var input = body.inputs().get(i);
-                nonFiniteKey = input.spec().key(input.ofTensors() ? firstNonFinite() : "");
-                passes = false;
-            }
-        }
-        measure.run(spans, brought);
-        lastGradNorm = gradNorm.segment().get(ValueLayout.JAVA_DOUBLE, 0);
-        if (checked && !Double.isFinite(lastGradNorm)) {
-            nonFiniteKey = firstNonFinite();
-            passes = false;
-        }
-        return passes;
-    }
-
-    private boolean isFinite(MemorySegment arrived, int input) {
-        var measured = measureInputs.get(input);
-        if (measured == null) {
-            return Float.isFinite(arrived.get(ValueLayout.JAVA_FLOAT, body.inputs().get(input).offset()));
-        }
-        measured.run(spans, brought);
-        return Double.isFinite(gradNorm.segment().get(ValueLayout.JAVA_DOUBLE, 0));
+        boolean finite = measure.isFinite(spans, brought, arrived, present, given, checked);
+        lastGradNorm = measure.gradNorm();
+        return finite || !checked;
     }
 
     /// Finds the partition's program and has everything there that it needs: what can be refused for want of memory is refused
@@ -519,18 +455,6 @@ public final class Stepper implements AutoCloseable {
         return Outcome.SKIPPED;
     }
 
-    /// Of what was measured last: the first tensor with an element that is not finite.
-    private String firstNonFinite() {
-        for (int position = 0; position < tensorSteps.length; position++) {
-            var place = layout.places().get(position);
-            double square = gradSquares.segment().getAtIndex(ValueLayout.JAVA_DOUBLE, position);
-            if (lastPresent.get(place.index()) && !Double.isFinite(square)) {
-                return place.tensor().name();
-            }
-        }
-        throw new IllegalStateException("the norm is not finite and every tensor is");
-    }
-
     private void advance(MemorySegment gradients, BitSet present) {
         for (int position = 0; position < tensorSteps.length; position++) {
             var place = layout.places().get(position);
@@ -569,15 +493,13 @@ public final class Stepper implements AutoCloseable {
 
     /// After [Outcome#REJECTED]: the first array that is not finite, a tensor's gradient (`w`) or an input (`w#hess_grad`, `#loss`).
     public String nonFiniteKey() {
-        return nonFiniteKey;
+        return measure.nonFiniteKey();
     }
 
     @Override
     public void close() {
         partitions.forEach(Partition::close);
         measure.close();
-        measureInputs.forEach(Stepper::close);
         arrivals.close();
-        measured.close();
     }
 }
