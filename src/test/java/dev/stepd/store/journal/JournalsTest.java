@@ -284,6 +284,20 @@ class JournalsTest {
         return (end + Long.BYTES - 1) / Long.BYTES * Long.BYTES;
     }
 
+    /// Written by the first version: `kept/journal-v1`.
+    @Test
+    void readsAndContinuesWhatTheFirstVersionWrote() throws IOException {
+        try (var kept = getClass().getResourceAsStream("/kept/journal-v1/0000000000000001-l.journal")) {
+            Files.createDirectories(root.resolve("s"));
+            Files.copy(Optional.ofNullable(kept).orElseThrow(), root.resolve("s").resolve("0000000000000001-l.journal"));
+        }
+        try (var journals = new Journals(root, 1 << 20); var arena = Arena.ofConfined()) {
+            var reading = journals.read("s", "l", 0, arena);
+            assertThat(steps(reading)).isEqualTo(upTo(4));
+            goesOnFrom(journals, reading, 4);
+        }
+    }
+
     @Test
     void aRecordTakenBackIsGone() throws IOException {
         try (var journals = new Journals(root, 1 << 20); var arena = Arena.ofConfined()) {
