@@ -5,6 +5,7 @@ import dev.stepd.error.ErrorCode;
 import dev.stepd.error.ServiceException;
 import dev.stepd.store.SnapshotStore;
 import dev.stepd.store.journal.Journals;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
@@ -14,6 +15,7 @@ import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentSkipListMap;
+import org.jspecify.annotations.Nullable;
 
 /// Every session of this server. Its one mutable field is the map of them.
 ///
@@ -33,9 +35,15 @@ public final class Sessions implements AutoCloseable {
     private final ConcurrentSkipListMap<String, Session> sessions = new ConcurrentSkipListMap<>();
     private final Custody custody;
 
-    /// @param engine stays the caller's, like `store` and `journals`: all are closed after this
+    /// Sessions that wait for their snapshots where main memory has no room for a copy.
     public Sessions(Engine engine, SnapshotStore store, Journals journals, Limits limits) {
-        resources = new Resources(engine, store, journals, limits, new Admission(limits.bytesInFlight()), new Lanes());
+        this(engine, store, journals, limits, null);
+    }
+
+    /// @param engine stays the caller's, like `store` and `journals`: all are closed after this
+    /// @param spool the folder that copies are put into where main memory has no room; made when first needed
+    public Sessions(Engine engine, SnapshotStore store, Journals journals, Limits limits, @Nullable Path spool) {
+        resources = new Resources(engine, store, journals, new Spool(spool), limits, new Admission(limits.bytesInFlight()), new Lanes());
         custody = new Custody(resources, sessions);
     }
 
