@@ -3,19 +3,14 @@ package dev.stepd.faults;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.net.Socket;
 import java.net.URI;
-import java.net.http.HttpClient;
-import java.net.http.HttpRequest;
-import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -53,8 +48,6 @@ final class Trainer implements Callable<Long> {
         CONTRADICTS
     }
 
-    private static final HttpClient CLIENT = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
-    private static final Duration PATIENCE = Duration.ofSeconds(60);
     private static final int OTHER = 1_000_003;
     private static final String DESCRIPTION = """
             {"optimizer": {"name": "%s", "lr": 0.01}, "schedule": {"name": "cosine", "total_steps": 100000},
@@ -70,6 +63,7 @@ final class Trainer implements Callable<Long> {
     private long durable;
     /// Answered steps that were not replays, whatever became of them.
     private volatile long taken;
+    private volatile long refused;
 
     Trainer(Victim victim, Promise promise, String optimizer, int elements, long seed) throws Exception {
         this.victim = victim;
@@ -84,8 +78,35 @@ final class Trainer implements Callable<Long> {
         return taken;
     }
 
+    /// How often it was told to come again for want of room.
+    long refused() {
+        return refused;
+    }
+
+    /// The last step that was answered.
+    long acknowledged() {
+        return acknowledged;
+    }
+
+    /// The path of its session.
     String session() {
         return session;
+    }
+
+    String id() {
+        return session.substring(session.lastIndexOf('/') + 1);
+    }
+
+    /// Takes so many steps on this thread, of a server that nothing happens to.
+    void trainFor(int steps) throws Exception {
+        for (long end = taken + steps; taken < end; ) {
+            train(victim.address());
+        }
+    }
+
+    /// Goes on from an earlier step, as a client that was told.
+    void rewindTo(long step) {
+        acknowledged = step;
     }
 
     /// Trains until there is no server any more.
@@ -108,7 +129,7 @@ final class Trainer implements Callable<Long> {
 
     /// Finds out where the session is, after whatever happened.
     private void look(String base) throws Exception {
-        var status = json(send("GET", base + session, "", new byte[0], -1));
+        var status = Calls.json(Calls.send("GET", base + session, "", new byte[0], -1));
         var standing = status.get("status").asText();
         if (standing.startsWith("elsewhere")) { // until the lease of the server that was killed has passed
             throw new IOException(standing);
@@ -156,8 +177,8 @@ final class Trainer implements Callable<Long> {
     }
 
     private void twiceAtOnce(String base) throws Exception {
-        var request = request("POST", base + session + "/steps", "application/vnd.safetensors", values(acknowledged + 1), acknowledged + 1);
-        var pair = List.of(CLIENT.sendAsync(request, BodyHandlers.ofByteArray()), CLIENT.sendAsync(request, BodyHandlers.ofByteArray()));
+        var request = Calls.request("POST", base + session + "/steps", Calls.SAFETENSORS, values(acknowledged + 1), acknowledged + 1);
+        var pair = List.of(Calls.CLIENT.sendAsync(request, BodyHandlers.ofByteArray()), Calls.CLIENT.sendAsync(request, BodyHandlers.ofByteArray()));
         var replies = new ArrayList<HttpResponse<byte[]>>();
         IOException gone = null;
         for (var one : pair) {
@@ -192,7 +213,7 @@ final class Trainer implements Callable<Long> {
         if (acknowledged == 0 || promise != Promise.EVERY_STEP) {
             return;
         }
-        var other = send("POST", base + session + "/steps", "application/vnd.safetensors", values(acknowledged + OTHER), acknowledged);
+        var other = Calls.send("POST", base + session + "/steps", Calls.SAFETENSORS, values(acknowledged + OTHER), acknowledged);
         var told = new String(other.body(), StandardCharsets.UTF_8);
         // 409 when the step after the answered one was taken too, whose answer the kill took
         assertThat(other.statusCode()).as(told).isIn(409, 422, 429, 503, 507);
@@ -216,6 +237,7 @@ final class Trainer implements Callable<Long> {
         }
         var told = new String(reply.body(), StandardCharsets.UTF_8);
         assertThat(reply.statusCode()).as("step %d: %s", acknowledged + 1, told).isIn(503, 507, 429);
+        refused++;
         victim.pause();
         return false;
     }
@@ -238,18 +260,18 @@ final class Trainer implements Callable<Long> {
         assertThat(here).isBetween(steps, steps + 1);
         var twin = create(base, "none");
         for (long step = 1; step <= here; ) {
-            var reply = send("POST", base + twin + "/steps?return=none", "application/vnd.safetensors", values(step), step);
+            var reply = Calls.send("POST", base + twin + "/steps?return=none", Calls.SAFETENSORS, values(step), step);
             step += isTaken(reply) ? 1 : 0;
         }
         assertThat(digest(base, session)).as("%s, %d steps", optimizer, here).isEqualTo(digest(base, twin));
-        send("DELETE", base + twin, "", new byte[0], -1);
+        Calls.send("DELETE", base + twin, "", new byte[0], -1);
     }
 
     /// Asks until it is told.
     private JsonNode insist(String target) throws Exception {
         while (true) {
             try {
-                return json(send("GET", target, "", new byte[0], -1));
+                return Calls.json(Calls.send("GET", target, "", new byte[0], -1));
             } catch (IOException later) {
                 victim.pause();
             }
@@ -262,20 +284,20 @@ final class Trainer implements Callable<Long> {
 
     private String create(String base, String durability) throws Exception {
         var description = DESCRIPTION.formatted(optimizer, durability, 5 + random.nextInt(40), elements);
-        var created = send("POST", base + "/v1/sessions", "application/json", description.getBytes(StandardCharsets.UTF_8), -1);
-        var path = "/v1/sessions/" + json(created).get("id").asText();
-        json(send("PUT", base + path + "/parameters", "application/vnd.safetensors", values(0), -1));
+        var created = Calls.send("POST", base + "/v1/sessions", "application/json", description.getBytes(StandardCharsets.UTF_8), -1);
+        var path = "/v1/sessions/" + Calls.json(created).get("id").asText();
+        Calls.json(Calls.send("PUT", base + path + "/parameters", Calls.SAFETENSORS, values(0), -1));
         return path;
     }
 
     private HttpResponse<byte[]> step(String base, long number) throws Exception {
-        return send("POST", base + session + "/steps", "application/vnd.safetensors", values(number), number);
+        return Calls.send("POST", base + session + "/steps", Calls.SAFETENSORS, values(number), number);
     }
 
     /// Asks for a snapshot; whatever comes of it.
     void askForSnapshot(String base) {
-        var request = request("POST", base + session + "/snapshots", "", new byte[0], -1);
-        CLIENT.sendAsync(request, BodyHandlers.discarding());
+        var request = Calls.request("POST", base + session + "/snapshots", "", new byte[0], -1);
+        Calls.CLIENT.sendAsync(request, BodyHandlers.discarding());
     }
 
     /// Gradients that follow from the step's number.
@@ -289,29 +311,5 @@ final class Trainer implements Callable<Long> {
             body.putFloat(values.nextFloat() - 0.5f);
         }
         return body.array();
-    }
-
-    private HttpResponse<byte[]> send(String method, String target, String type, byte[] body, long number) throws Exception {
-        return CLIENT.send(request(method, target, type, body, number), BodyHandlers.ofByteArray());
-    }
-
-    private static HttpRequest request(String method, String target, String type, byte[] body, long number) {
-        var request = HttpRequest.newBuilder(URI.create(target)).timeout(PATIENCE)
-                .method(method, body.length == 0 ? BodyPublishers.noBody() : BodyPublishers.ofByteArray(body));
-        if (!type.isEmpty()) {
-            request.header("Content-Type", type);
-        }
-        if (number > 0) {
-            request.header("Stepd-Step", Long.toString(number));
-        }
-        return request.build();
-    }
-
-    private static JsonNode json(HttpResponse<byte[]> response) throws IOException {
-        if (response.statusCode() == 503) {
-            throw new IOException("told to come again"); // as for a server that is not there
-        }
-        assertThat(response.statusCode()).as(new String(response.body(), StandardCharsets.UTF_8)).isBetween(200, 201);
-        return new ObjectMapper().readTree(response.body());
     }
 }
