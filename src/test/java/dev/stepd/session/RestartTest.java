@@ -235,7 +235,8 @@ class RestartTest {
         }
         server = new Server(folder);
         var back = server.sessions.find(session.id());
-        assertThat(back.status().status()).startsWith("failed: snapshot " + bad.id() + " is damaged");
+        assertThat(back.status().status()).startsWith("failed: snapshot " + bad.id() + " is damaged: chunk 0 is missing, in array v; ")
+                .contains("to be restored is snapshot " + good.id() + " of step 3");
         assertThat(Server.get(back.restore(good.id())).digest()).isEqualTo(good.digest());
         assertThat(back.status().status()).isEqualTo("ready");
         steps(back, 4, 6);
