@@ -42,6 +42,11 @@ record Capture(StoredSession row, StoredSnapshot snapshot, List<StatePart> parts
     /// @throws dev.stepd.error.ServiceException `UNAVAILABLE` when there is room for a copy neither in main memory nor in a file
     static Capture copy(LiveSession session, Asked asked, Instant created) {
         var live = live(session, asked, created);
+        var asleep = session.residence().asleep();
+        if (asleep != null) { // a copy already
+            var memory = asleep.memory().retain();
+            return new Capture(live.row, live.snapshot, live.parts, live.descent, live.changes, live.mark, memory::release);
+        }
         var image = Image.of(session.resources(), session.tensorNames(), session.stepper(), "a snapshot of session " + session.id());
         return new Capture(live.row, live.snapshot, image.parts().stream().map(StatePart::of).toList(), live.descent,
                 live.changes, live.mark, image::release);
@@ -49,9 +54,11 @@ record Capture(StoredSession row, StoredSnapshot snapshot, List<StatePart> parts
 
     /// The session's own memory; on the strand, which must wait until it is stored.
     static Capture live(LiveSession session, Asked asked, Instant created) {
-        var stepper = session.stepper();
-        var parts = Image.live(session.tensorNames(), stepper);
-        var metadata = new LinkedHashMap<>(StateMetadata.write(stepper.step(), stepper.tensorSteps(), stepper.formats()));
+        var asleep = session.residence().asleep();
+        var parts = asleep != null ? asleep.parts().stream().map(StatePart::of).toList()
+                : Image.live(session.tensorNames(), session.stepper());
+        var tensorSteps = asleep != null ? asleep.tensorSteps() : session.stepper().tensorSteps();
+        var metadata = new LinkedHashMap<>(StateMetadata.write(session.step(), tensorSteps, session.residence().formats()));
         metadata.put("format", FORMAT);
         metadata.put("program", session.programHash());
         var mark = session.journal().mark();
@@ -59,7 +66,7 @@ record Capture(StoredSession row, StoredSnapshot snapshot, List<StatePart> parts
             metadata.put(JOURNAL, mark.line());
         }
         var manifest = new SafetensorsHeader(Expected.like("array", parts).header().entries(), metadata);
-        var snapshot = new StoredSnapshot(Identifier.next(), session.id(), stepper.step(), stepper.tensorSteps(),
+        var snapshot = new StoredSnapshot(Identifier.next(), session.id(), session.step(), tensorSteps,
                 session.programHash(), manifest.json(), asked.origin(), asked.pinned(), Parent.NONE, manifest.dataBytes(), 0, "", created);
         return new Capture(session.row(), snapshot, parts, session.snapshots().descent(), session.changes(), mark, () -> {});
     }

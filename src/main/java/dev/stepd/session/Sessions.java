@@ -26,7 +26,13 @@ public final class Sessions implements AutoCloseable {
     /// @param headerBytes longest safetensors header
     /// @param bytesInFlight bodies being received or waiting for their step, all sessions together
     /// @param sessions how many may exist
-    public record Limits(long headerBytes, long bytesInFlight, int sessions) {}
+    /// @param idle how long a session keeps its place on its device after it was stepped last, when others need it
+    public record Limits(long headerBytes, long bytesInFlight, int sessions, Duration idle) {}
+
+    /// Sessions that went to sleep to make room, that woke, and that sleep now.
+    ///
+    /// @param toMemory, toDisk how often a session was moved there
+    public record Sleep(long toMemory, long toDisk, long wakes, long inMemory, long onDisk) {}
 
     /// A page of sessions and where the next one starts; empty behind the last.
     public record Page(List<Session.Status> sessions, String nextPageToken) {}
@@ -43,7 +49,9 @@ public final class Sessions implements AutoCloseable {
     /// @param engine stays the caller's, like `store` and `journals`: all are closed after this
     /// @param spool the folder that copies are put into where main memory has no room; made when first needed
     public Sessions(Engine engine, SnapshotStore store, Journals journals, Limits limits, @Nullable Path spool) {
-        resources = new Resources(engine, store, journals, new Spool(spool), limits, new Admission(limits.bytesInFlight()), new Lanes());
+        var lanes = new Lanes();
+        resources = new Resources(engine, store, journals, new Spool(spool), limits, new Admission(limits.bytesInFlight()), lanes,
+                new Tiers(limits.idle(), lanes));
         custody = new Custody(resources, sessions);
     }
 
@@ -119,6 +127,10 @@ public final class Sessions implements AutoCloseable {
             throw e.getCause() instanceof ServiceException known ? known : e;
         }
         sessions.remove(id);
+    }
+
+    public Sleep sleep() {
+        return resources.tiers().tally();
     }
 
     public int count() {
