@@ -115,7 +115,7 @@ final class StateArrays implements AutoCloseable {
         }
     }
 
-    private static void copy(Array from, Array to) {
+    static void copy(Array from, Array to) {
         through(from.byteSize(), _ -> {}, (at, buffer) -> {
             from.read(at, buffer);
             to.write(at, buffer);
@@ -183,7 +183,7 @@ final class StateArrays implements AutoCloseable {
         return parts(buffer, of(buffer));
     }
 
-    private List<Array> parts(Buffer buffer, Array values) {
+    List<Array> parts(Buffer buffer, Array values) {
         var starts = domain.byteStarts(buffer);
         var parts = new ArrayList<Array>();
         for (int i = 0; i + 1 < starts.length; i++) {

@@ -23,6 +23,7 @@ final class Adamax implements Rule {
                 .maximize()
                 .slot("exp_avg", Spec.Sign.SIGNED)
                 .slot("exp_inf", Spec.Sign.UNSIGNED)
+                .ageless()
                 .build();
     }
 
