@@ -23,7 +23,6 @@ final class Adamax implements Rule {
                 .maximize()
                 .slot("exp_avg", Spec.Sign.SIGNED)
                 .slot("exp_inf", Spec.Sign.UNSIGNED)
-                .ageless()
                 .build();
     }
 

@@ -85,7 +85,7 @@ final class Forks {
         var translation = resources.engine().translation(SessionDescription.parse(description).blueprint(), next.blueprint());
         var fork = create(next);
         try {
-            if (translation.isIdentity()) {
+            if (translation.isIdentity() && stored.programHash().equals(fork.programHash())) {
                 load(stored, fork);
             } else {
                 pass(row, stored, fork, translation);

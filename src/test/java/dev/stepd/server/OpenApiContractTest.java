@@ -121,6 +121,10 @@ class OpenApiContractTest {
         add(calls, "GET /v1/sessions/{id}", Call.of("GET", session), Call.of("GET", "/v1/sessions/absent"));
         add(calls, "PATCH /v1/sessions/{id}", Call.json("PATCH", session, "{\"optimizer\": {\"lr\": 0.01}}"),
                 Call.json("PATCH", session, "{\"tensors\": []}"), Call.json("PATCH", session, "[1"), Call.json("PATCH", "/v1/sessions/absent", "{}"));
+        add(calls, "POST /v1/sessions/{id}/forks", Call.json("POST", session + "/forks", "{}"),
+                Call.json("POST", session + "/forks", "{\"optimizer\": {\"name\": \"lion\"}, \"durability\": \"none\"}"),
+                Call.json("POST", session + "/forks", "{\"optimizer\": {\"name\": \"lyon\"}}"), Call.json("POST", session + "/forks", "{"),
+                Call.json("POST", session + "/forks", "{\"snapshot\": \"absent\"}"));
         add(calls, "DELETE /v1/sessions/{id}", Call.of("DELETE", doomed), Call.of("DELETE", doomed));
     }
 
@@ -170,7 +174,6 @@ class OpenApiContractTest {
     }
 
     private static void absentCalls(Map<String, List<Call>> calls, String session) {
-        add(calls, "POST /v1/sessions/{id}/forks", Call.json("POST", session + "/forks", "{}"));
         add(calls, "GET /v1/sessions/{id}/events", Call.of("GET", session + "/events"));
         add(calls, "POST /v1/studies", Call.json("POST", "/v1/studies", "{}"));
         add(calls, "GET /v1/studies/{id}", Call.of("GET", "/v1/studies/1"));
