@@ -137,13 +137,18 @@ final class Partition implements AutoCloseable {
         return arrays.slots(plain);
     }
 
-    /// Gives slots values in f32, whatever they are kept in.
+    /// Gives slots values as rules know them, whatever they are kept in.
     ///
     /// @param values by `<tensor>#<slot>`; what is not there stays
     /// @param through as much as [#plainBytesEach] and 64 more
     /// @param body holds `through`
     void takePlain(Map<String, Array> values, MemorySegment through, Body body) {
+        arrays.slots().stream().filter(part -> values.containsKey(part.key()) && isPlain(part)).forEach(part ->
+                StateArrays.copy(values.get(part.key()), part.array()));
         for (var slot : recipe.stored()) {
+            if (slot.isPlain()) {
+                continue;
+            }
             var given = new ArrayList<Spans.Span>();
             var parts = arrays.parts(slot.slot(), new HostArray(through.asSlice(0, domain.bytes(slot.slot()))));
             for (int i = 0; i < places.size(); i++) {
@@ -161,6 +166,11 @@ final class Partition implements AutoCloseable {
                 encode.run(new Spans(given), body);
             }
         }
+    }
+
+    private boolean isPlain(StatePart part) {
+        var name = part.key().substring(part.key().lastIndexOf('#') + 1);
+        return recipe.stored().stream().anyMatch(slot -> slot.isPlain() && slot.spec().name().equals(name));
     }
 
     /// What writes an average of the parameters where deltas go; the caller closes it.

@@ -1,10 +1,10 @@
 package dev.stepd.engine;
 
-import dev.stepd.device.Array;
 import dev.stepd.device.Body;
 import dev.stepd.device.Device;
 import dev.stepd.device.HostMemory;
 import dev.stepd.device.Spans;
+import dev.stepd.tensor.TensorSpec;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -267,23 +267,16 @@ public final class Stepper implements AutoCloseable {
         return parts;
     }
 
-    /// Gives slots of all tensors the values that other slots of another stepper have in f32, whatever either keeps them in.
-    ///
-    /// @param names of both as `<tensor>#<slot>`, those of the other by those of this
-    void takePlain(Stepper other, Map<String, String> names) {
-        long most = partitions.stream().mapToLong(Partition::plainBytesEach).max().orElse(0) + SLACK_BYTES;
-        try (var decoded = device.host().allocate(other.plainBytes(), "slots in f32");
-                var through = device.host().allocate(most, "a slot in f32");
-                var body = device.body(most, "a slot in f32")) {
-            var sources = new HashMap<String, Array>();
-            other.plainSlots(decoded.segment()).forEach(part -> sources.put(part.key(), part.array()));
-            var values = new HashMap<String, Array>();
-            names.forEach((target, source) -> values.put(target, sources.get(source)));
-            body.hold(through.segment());
-            for (var partition : partitions) {
-                partition.takePlain(values, through.segment(), body);
-            }
-        }
+    /// What gives slots values as rules know them; the caller closes it.
+    public Encoding encoding() {
+        return new Encoding(device, partitions);
+    }
+
+    /// The slots as [#plainSlots] has them, without their values.
+    public List<TensorSpec> plainSpecs() {
+        var shared = partitions.stream().flatMap(partition -> partition.arrays().sharedSlots().stream())
+                .map(part -> new TensorSpec(part.key(), part.shape(), part.dtype()));
+        return Stream.concat(partitions.stream().flatMap(partition -> partition.arrays().plainSlots().stream()), shared).toList();
     }
 
     /// What the slots are kept in that are not in f32, by name: the format, its code book and block size.

@@ -1,5 +1,6 @@
 package dev.stepd.engine;
 
+import dev.stepd.device.Array;
 import dev.stepd.expr.Scope;
 import dev.stepd.expr.codec.Masters;
 import dev.stepd.rule.Meaning;
@@ -257,9 +258,20 @@ public final class Translation {
         }
         copy(source.slots(), target.slots(), names::get);
         if (!recoded.isEmpty()) {
-            target.takePlain(source, recoded);
+            recode(source, target, recoded);
         }
         target.resumeAt(source.step(), steps(source.tensorSteps()));
+    }
+
+    /// @param names of slots of the target and whose values they take
+    private static void recode(Stepper source, Stepper target, Map<String, String> names) {
+        try (var decoded = target.hostMemory().allocate(source.plainBytes(), "slots in f32"); var encoding = target.encoding()) {
+            var values = new HashMap<String, Array>();
+            source.plainSlots(decoded.segment()).forEach(part -> values.put(part.key(), part.array()));
+            var taken = new HashMap<String, Array>();
+            names.forEach((slot, other) -> taken.put(slot, values.get(other)));
+            encoding.take(taken);
+        }
     }
 
     private static String key(String tensor, String slot) {

@@ -79,6 +79,11 @@ public final class Session {
         return live().transfers().receiveState(contentLength);
     }
 
+    /// The same with every slot in f32, whatever it is kept in.
+    public Incoming<Status> receivePlainState(long contentLength) {
+        return live().transfers().receivePlainState(contentLength);
+    }
+
     /// A consistent copy of the parameters.
     public CompletionStage<Download> parameters() {
         return live().transfers().parameters();

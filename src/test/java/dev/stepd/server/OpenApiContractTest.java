@@ -151,6 +151,7 @@ class OpenApiContractTest {
         add(calls, "GET /v1/sessions/{id}/state", Call.of("GET", session + "/state"),
                 Call.of("GET", session + "/state").header("Accept", RunningServer.JSON), Call.of("GET", session + "/state?x"));
         add(calls, "PUT /v1/sessions/{id}/state", Call.tensors("PUT", session + "/state", state),
+                Call.tensors("PUT", session + "/state?format=f32", state),
                 Call.json("PUT", session + "/state", "{}"), Call.tensors("PUT", session + "/state", Tensors.f32("w#none", 1)));
         add(calls, "GET /v1/sessions/{id}/digest", Call.of("GET", session + "/digest"), Call.of("GET", "/v1/sessions/absent/digest"));
     }
