@@ -20,12 +20,14 @@ import org.jspecify.annotations.Nullable;
 /// @param threads that work on one step at most; the machine's cores when absent
 /// @param headerLimit bytes of the longest safetensors header
 /// @param sessionLimit how many sessions may exist
+/// @param idleAfter how long a session keeps its place in memory after its last step when others need it
 /// @param cuda whether GPUs are used: `auto`, where there are some, or `off`
 /// @param cudaMemory bytes of each GPU's memory for sessions; 90 % of it when absent
 /// @param pinnedMemory bytes of main memory for bodies on their way to and from all GPUs; a quarter of the machine's when absent
 /// @param cudaCache the folder of compiled kernels; `cuda-cache` in `data` when absent
 /// @param journalSegment bytes at which a session's journal begins another file
 /// @param drainTimeout how long running steps may take to finish when the server ends
+/// @param storeTimeout how long storing sessions may take after that
 @ConfigurationProperties("stepd")
 record ServerSettings(
         @Bindable(defaultValue = "127.0.0.1") String host,
@@ -37,12 +39,14 @@ record ServerSettings(
         @Nullable Integer threads,
         @Bindable(defaultValue = "8MB") @ReadableBytes long headerLimit,
         @Bindable(defaultValue = "10000") int sessionLimit,
+        @Bindable(defaultValue = "10s") Duration idleAfter,
         @Bindable(defaultValue = "auto") String cuda,
         @Nullable @ReadableBytes Long cudaMemory,
         @Nullable @ReadableBytes Long pinnedMemory,
         @Nullable Path cudaCache,
         @Bindable(defaultValue = "64MB") @ReadableBytes long journalSegment,
-        @Bindable(defaultValue = "30s") Duration drainTimeout) {
+        @Bindable(defaultValue = "30s") Duration drainTimeout,
+        @Bindable(defaultValue = "60s") Duration storeTimeout) {
     long memoryBytes() {
         return memory != null ? memory : machineBytes() / 4 * 3;
     }

@@ -1,12 +1,10 @@
 package dev.stepd.session;
 
-import dev.stepd.device.HostArray;
 import dev.stepd.engine.StatePart;
 import dev.stepd.store.StoredSession;
 import dev.stepd.store.StoredSnapshot;
 import dev.stepd.tensor.SafetensorsHeader;
 import java.time.Instant;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Optional;
@@ -14,7 +12,7 @@ import java.util.Optional;
 /// A session's state at one step, ready to be stored.
 ///
 /// @param row the session as it was then
-/// @param parts in canonical order: a copy in main memory, or the session's own arrays while its strand waits
+/// @param parts in canonical order: a copy, or the session's own arrays while its strand waits
 /// @param mark where in the session's journal it stands
 /// @param changes what [LiveSession#changes] was
 record Capture(
@@ -29,32 +27,26 @@ record Capture(
 
     /// Copies the state; on the strand.
     ///
-    /// @throws dev.stepd.error.ServiceException `UNAVAILABLE` when there is no memory for a copy
+    /// @throws dev.stepd.error.ServiceException `UNAVAILABLE` when there is room for a copy neither in main memory nor in a file
     static Capture copy(LiveSession session, StoredSnapshot.Origin origin, Instant created) {
         var live = live(session, origin, created);
-        var memory = session.resources().spare(live.snapshot.bytes(), "a snapshot of session " + session.id());
-        var copied = new ArrayList<StatePart>(live.parts.size());
-        long offset = 0;
-        for (var part : live.parts) {
-            var place = memory.memory().asSlice(offset, part.array().byteSize());
-            copied.add(new StatePart(part.key(), part.dtype(), part.shape(), new HostArray(place)));
-            offset += place.byteSize();
+        var asleep = session.residence().asleep();
+        if (asleep != null) { // a copy already
+            var memory = asleep.memory().retain();
+            return new Capture(live.row, live.snapshot, live.parts, live.changes, live.mark, memory::release);
         }
-        try {
-            Copying.gather(live.parts, memory.memory());
-        } catch (RuntimeException e) {
-            memory.release();
-            throw e;
-        }
-        return new Capture(live.row, live.snapshot, List.copyOf(copied), live.changes, live.mark, memory::release);
+        var image = Image.of(session.resources(), session.tensorNames(), session.stepper(), "a snapshot of session " + session.id());
+        return new Capture(live.row, live.snapshot, image.parts().stream().map(StatePart::of).toList(), live.changes, live.mark,
+                image::release);
     }
 
     /// The session's own memory; on the strand, which must wait until it is stored.
     static Capture live(LiveSession session, StoredSnapshot.Origin origin, Instant created) {
-        var stepper = session.stepper();
-        var parts = StateDigest.canonical(session.tensorNames(),
-                stepper.hasParameters() ? stepper.parameters() : List.of(), stepper.slots());
-        var metadata = new LinkedHashMap<>(StateMetadata.write(stepper.step(), stepper.tensorSteps(), stepper.formats()));
+        var asleep = session.residence().asleep();
+        var parts = asleep != null ? asleep.parts().stream().map(StatePart::of).toList()
+                : Image.live(session.tensorNames(), session.stepper());
+        var tensorSteps = asleep != null ? asleep.tensorSteps() : session.stepper().tensorSteps();
+        var metadata = new LinkedHashMap<>(StateMetadata.write(session.step(), tensorSteps, session.residence().formats()));
         metadata.put("format", FORMAT);
         metadata.put("program", session.programHash());
         var mark = session.journal().mark();
@@ -62,7 +54,7 @@ record Capture(
             metadata.put(JOURNAL, mark.line());
         }
         var manifest = new SafetensorsHeader(Expected.like("array", parts).header().entries(), metadata);
-        var snapshot = new StoredSnapshot(Identifier.next(), session.id(), stepper.step(), stepper.tensorSteps(),
+        var snapshot = new StoredSnapshot(Identifier.next(), session.id(), session.step(), tensorSteps,
                 session.programHash(), manifest.json(), origin, manifest.dataBytes(), "", created);
         return new Capture(session.row(), snapshot, parts, session.changes(), mark, () -> {});
     }

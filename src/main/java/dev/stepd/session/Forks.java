@@ -58,8 +58,7 @@ final class Forks {
             var translation = resources.engine().translation(before.blueprint(), next.blueprint());
             join(live.ask(() -> {
                 requireSame(before, live);
-                requireParameters(live, translation);
-                resources.engine().inherit(live.stepper(), fork.stepper(), translation);
+                pass(live, fork, translation);
                 return live.step();
             }));
             return finished(fork, translation);
@@ -67,6 +66,21 @@ final class Forks {
             fork.discard();
             throw e;
         }
+    }
+
+    /// A session that sleeps is left asleep where its state stays as it is.
+    private void pass(LiveSession live, LiveSession fork, Translation translation) {
+        var asleep = live.residence().asleep();
+        if (asleep != null && isCopy(live.programHash(), fork, translation)) {
+            asleep.putInto(fork.stepper());
+        } else {
+            requireParameters(live, translation);
+            resources.engine().inherit(live.stepper(), fork.stepper(), translation);
+        }
+    }
+
+    private static boolean isCopy(String programHash, LiveSession fork, Translation translation) {
+        return translation.isIdentity() && programHash.equals(fork.programHash());
     }
 
     /// A change of the description meanwhile is one of the state's meaning.
@@ -85,8 +99,8 @@ final class Forks {
         var translation = resources.engine().translation(SessionDescription.parse(description).blueprint(), next.blueprint());
         var fork = create(next);
         try {
-            if (translation.isIdentity() && stored.programHash().equals(fork.programHash())) {
-                load(stored, fork);
+            if (isCopy(stored.programHash(), fork, translation)) {
+                LoadedSnapshot.loadInto(fork, stored);
             } else {
                 pass(row, stored, fork, translation);
             }
@@ -99,9 +113,9 @@ final class Forks {
 
     /// By way of a session like the one the snapshot is of.
     private void pass(StoredSession row, StoredSnapshot stored, LiveSession fork, Translation translation) {
-        var image = LiveSession.create(resources, row.id(), row.created(), image(row, fork));
+        var image = awake(LiveSession.create(resources, row.id(), row.created(), image(row, fork)));
         try {
-            load(stored, image);
+            LoadedSnapshot.loadInto(image, stored);
             requireParameters(image, translation);
             resources.engine().inherit(image.stepper(), fork.stepper(), translation);
         } finally {
@@ -116,17 +130,15 @@ final class Forks {
         return SessionDescription.parse(description);
     }
 
-    private void load(StoredSnapshot stored, LiveSession into) {
-        var loaded = LoadedSnapshot.load(resources, stored);
-        try {
-            loaded.applyTo(into);
-        } finally {
-            loaded.memory().release();
-        }
+    private LiveSession create(SessionDescription description) {
+        var now = Instant.now().truncatedTo(ChronoUnit.MICROS);
+        return awake(LiveSession.create(resources, Identifier.next(), now, description));
     }
 
-    private LiveSession create(SessionDescription description) {
-        return LiveSession.create(resources, Identifier.next(), Instant.now().truncatedTo(ChronoUnit.MICROS), description);
+    /// Keeps a session that does not serve yet from being put to sleep.
+    private LiveSession awake(LiveSession session) {
+        resources.tiers().remove(session);
+        return session;
     }
 
     private static void requireParameters(LiveSession from, Translation translation) {

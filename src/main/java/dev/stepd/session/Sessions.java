@@ -5,6 +5,8 @@ import dev.stepd.error.ErrorCode;
 import dev.stepd.error.ServiceException;
 import dev.stepd.store.SnapshotStore;
 import dev.stepd.store.journal.Journals;
+import java.nio.file.Path;
+import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
@@ -13,8 +15,9 @@ import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentSkipListMap;
+import org.jspecify.annotations.Nullable;
 
-/// Every session of this server. Its one mutable field is the map of them, beside the mark that it is closing.
+/// Every session of this server. Its one mutable field is the map of them.
 ///
 /// [#recover], [#create], [#delete] and [#close] block on the database: they belong on no event loop.
 public final class Sessions implements AutoCloseable {
@@ -23,7 +26,13 @@ public final class Sessions implements AutoCloseable {
     /// @param headerBytes longest safetensors header
     /// @param bytesInFlight bodies being received or waiting for their step, all sessions together
     /// @param sessions how many may exist
-    public record Limits(long headerBytes, long bytesInFlight, int sessions) {}
+    /// @param idle how long a session keeps its place on its device after it was stepped last, when others need it
+    public record Limits(long headerBytes, long bytesInFlight, int sessions, Duration idle) {}
+
+    /// Sessions that went to sleep to make room, that woke, and that sleep now.
+    ///
+    /// @param toMemory, toDisk how often a session was moved there
+    public record Sleep(long toMemory, long toDisk, long wakes, long inMemory, long onDisk) {}
 
     /// A page of sessions and where the next one starts; empty behind the last.
     public record Page(List<Session.Status> sessions, String nextPageToken) {}
@@ -31,11 +40,18 @@ public final class Sessions implements AutoCloseable {
     private final Resources resources;
     private final ConcurrentSkipListMap<String, Session> sessions = new ConcurrentSkipListMap<>();
     private final Custody custody;
-    private volatile boolean draining;
+
+    /// Sessions that wait for their snapshots where main memory has no room for a copy.
+    public Sessions(Engine engine, SnapshotStore store, Journals journals, Limits limits) {
+        this(engine, store, journals, limits, null);
+    }
 
     /// @param engine stays the caller's, like `store` and `journals`: all are closed after this
-    public Sessions(Engine engine, SnapshotStore store, Journals journals, Limits limits) {
-        resources = new Resources(engine, store, journals, limits, new Admission(limits.bytesInFlight()), new Lanes());
+    /// @param spool the folder that copies are put into where main memory has no room; made when first needed
+    public Sessions(Engine engine, SnapshotStore store, Journals journals, Limits limits, @Nullable Path spool) {
+        var lanes = new Lanes();
+        resources = new Resources(engine, store, journals, new Spool(spool), limits, new Admission(limits.bytesInFlight()), lanes,
+                new Tiers(limits.idle(), lanes));
         custody = new Custody(resources, sessions);
     }
 
@@ -70,13 +86,12 @@ public final class Sessions implements AutoCloseable {
         var source = find(id);
         var parsed = ForkRequest.parse(request);
         var made = new Forks(resources, source, parsed).make();
+        resources.tiers().add(made.session());
         return new Fork(serve(made.session()), id, parsed.snapshot().orElse(""), made.step(), Fork.Slots.of(made.translation()));
     }
 
     private void requireRoom() {
-        if (draining) {
-            throw new ServiceException(ErrorCode.UNAVAILABLE, "the server is draining");
-        }
+        resources.admission().requireOpen();
         if (sessions.size() >= resources.limits().sessions()) {
             throw new ServiceException(ErrorCode.TOO_MANY_REQUESTS,
                     "there are " + sessions.size() + " sessions, allowed are " + resources.limits().sessions());
@@ -86,10 +101,10 @@ public final class Sessions implements AutoCloseable {
     private Session serve(LiveSession live) {
         var session = new Session(resources, live.id(), live);
         sessions.put(live.id(), session);
-        if (draining) { // since the first look
+        if (resources.admission().isClosed()) { // since the first look
             live.drain();
             live.shutDown().join();
-            throw new ServiceException(ErrorCode.UNAVAILABLE, "the server is draining");
+            resources.admission().requireOpen();
         }
         return session;
     }
@@ -133,14 +148,32 @@ public final class Sessions implements AutoCloseable {
         sessions.remove(id);
     }
 
+    public Sleep sleep() {
+        return resources.tiers().tally();
+    }
+
     public int count() {
         return sessions.size();
+    }
+
+    /// Takes no more steps, uploads and sessions; those under way go on.
+    public void drain() {
+        resources.admission().close();
+    }
+
+    public boolean isDraining() {
+        return resources.admission().isClosed();
+    }
+
+    /// Once draining: whether every body under way has come to its end in time.
+    public boolean awaitDrained(Duration limit) throws InterruptedException {
+        return resources.admission().awaitLast(limit);
     }
 
     /// Refuses further work, finishes running steps, snapshots every durable session, frees everything.
     @Override
     public void close() {
-        draining = true;
+        drain();
         custody.close();
         var live = new ArrayList<LiveSession>();
         for (var session : sessions.values()) {

@@ -17,7 +17,9 @@ public record StepAnswer(
         Runnable release)
         implements AutoCloseable {
     /// Nanoseconds of each stretch of a step up to the reply.
-    public record Timings(long receiveNanos, long queueNanos, long computeNanos) {}
+    ///
+    /// @param wakeNanos 0 unless the session slept
+    public record Timings(long receiveNanos, long queueNanos, long wakeNanos, long computeNanos) {}
 
     StepAnswer durableAt(long step) {
         return new StepAnswer(this.step, lr, gradNorm, step, replayed, timings, message, release);

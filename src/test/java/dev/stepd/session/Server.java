@@ -22,6 +22,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -31,11 +32,12 @@ import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import org.jspecify.annotations.Nullable;
 
 /// Sessions over the real engine and a real database, as one process has them; and what clients do with them.
 final class Server implements AutoCloseable {
-    static final Sessions.Limits LIMITS = new Sessions.Limits(1 << 20, 1L << 30, 1000);
-    private static final long MEMORY_BYTES = 1L << 30;
+    static final Sessions.Limits LIMITS = new Sessions.Limits(1 << 20, 1L << 30, 1000, Duration.ofHours(1));
+    static final long MEMORY_BYTES = 1L << 30;
     private static final long SEGMENT_BYTES = 1 << 20;
 
     final Engine engine;
@@ -63,10 +65,15 @@ final class Server implements AutoCloseable {
     }
 
     Server(SnapshotStore store, Journals journals, Sessions.Limits limits, Engine engine) {
+        this(store, journals, limits, engine, null);
+    }
+
+    /// @param spool where copies go that memory has no room for; null for nowhere
+    Server(SnapshotStore store, Journals journals, Sessions.Limits limits, Engine engine, @Nullable Path spool) {
         this.engine = engine;
         this.store = store;
         this.journals = journals;
-        sessions = new Sessions(engine, store, journals, limits);
+        sessions = new Sessions(engine, store, journals, limits, spool);
         sessions.recover();
     }
 
