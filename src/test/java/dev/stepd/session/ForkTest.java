@@ -3,11 +3,15 @@ package dev.stepd.session;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.stepd.device.cpu.CpuDevice;
+import dev.stepd.engine.Engine;
 import dev.stepd.error.ErrorCode;
 import dev.stepd.error.ServiceException;
 import dev.stepd.store.jdbc.JdbcSnapshotStore;
+import dev.stepd.store.journal.Journals;
 import java.nio.file.Path;
 import java.sql.DriverManager;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -160,7 +164,7 @@ class ForkTest {
         assertThat(store.sessions()).as("the row is there").hasSize(2);
         server.kill();
         store.permits.release(1000);
-        assertThat(forking).failsWithin(java.time.Duration.ofSeconds(30));
+        assertThat(forking).failsWithin(Duration.ofSeconds(30));
         start();
         assertThat(server.sessions.count()).isOne();
         assertThat(store.sessions()).extracting(stored -> stored.id()).containsExactly(session.id());
@@ -271,7 +275,7 @@ class ForkTest {
         assertThat(Server.read(plain.state())).isEqualTo(state);
         var back = fork(plain, "{\"state\": %s}".formatted(CODED.formatted(format)));
         assertThat(back.translation().carried().getFirst().reason()).isEqualTo("the same slot of lion, f32 to " + format);
-        assertThat(Server.sent(back.session().state())).as("what was decoded encodes as it was").isEqualTo(Server.sent(session.state()));
+        assertThat(Server.sent(back.session().state())).as("where the largest of a block is positive, what was decoded encodes as it was").isEqualTo(Server.sent(session.state()));
         steps(back.session(), 6, 8);
     }
 
@@ -322,6 +326,36 @@ class ForkTest {
                  "tensors": [{"name": "w", "shape": [2]}]}""");
         assertThatThrownBy(() -> fork(session, "{\"optimizer\": {\"name\": \"adamw\"}}"))
                 .hasMessageContaining("groups[0]").hasMessageContaining("momentum");
+    }
+
+    /// While others have the room a sleeping session is copied as it lies, and woken only where its state changes.
+    @Test
+    void comesFromSessionsThatSleep() {
+        server.close();
+        store = new FaultyStore(JdbcSnapshotStore.h2(folder));
+        var limits = new Sessions.Limits(1 << 20, 1L << 30, 1000, Duration.ZERO);
+        server = new Server(store, new Journals(folder.resolve("journal"), 1 << 20), limits,
+                new Engine(new CpuDevice(1_300_000, 2)), folder.resolve("spool"));
+        var session = large();
+        Server.step(session, 1, Server.body("w", new float[40000]));
+        var digest = Server.get(session.digest());
+        while (session.status().tier().equals("device")) {
+            large();
+        }
+        var fork = fork(session, "{}").session();
+        assertThat(session.status().tier()).isEqualTo("disk");
+        assertThat(Server.get(fork.digest())).isEqualTo(digest);
+        while (session.status().tier().equals("device")) {
+            large();
+        }
+        var lion = fork(session, "{\"optimizer\": {\"name\": \"lion\", \"weight_decay\": 0}}");
+        assertThat(slots(lion.translation().carried())).containsExactly("exp_avg");
+        assertThat(Server.get(session.digest())).isEqualTo(digest);
+    }
+
+    private Session large() {
+        return server.create("""
+                {"optimizer": {"name": "adamw", "weight_decay": 0}, "durability": "none", "tensors": [{"name": "w", "shape": [40000]}]}""");
     }
 
     @Test
