@@ -101,6 +101,7 @@ class Connection:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"url is {url!r}, expected http://host:port or https://host:port")
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        self._options = {"url": url, "timeout": timeout, "retry": retry, "headers": headers}
         self._http = kind(parts.hostname, parts.port, timeout=timeout)
         weakref.finalize(self, self._http.close)  # torch programs never close an optimizer
         self._root = parts.path.rstrip("/")
@@ -111,6 +112,10 @@ class Connection:
 
     def close(self) -> None:
         self._http.close()
+
+    def another(self) -> "Connection":
+        """One more of the same options."""
+        return Connection(**self._options)
 
     def exchange(
         self,

@@ -83,6 +83,8 @@ class Session:
         self._scratch = _safetensors.Scratch()
         self._step = int(status["step"])
         self.id: str = status["id"]
+        self.forked_from: Dict[str, Any] = {}
+        self.translation: Dict[str, Any] = {}
         self.tensors: Dict[str, TensorSpec] = {
             tensor["name"]: TensorSpec(tensor.get("dtype", "F32"), tuple(tensor["shape"]))
             for tensor in status["tensors"]
@@ -322,14 +324,18 @@ class Session:
         """Every slot, as ``load_state`` takes it."""
         return State(*self._connection.exchange("GET", self._path + "/state", Answer.tensors))
 
-    def plain_state(self) -> Dict[str, np.ndarray]:
-        """Every slot in float32, whatever it is kept in. Not for ``load_state``: what formats round is lost."""
-        return self._connection.exchange("GET", self._path + "/state?format=f32", Answer.tensors).tensors
+    def plain_state(self) -> State:
+        """Every slot in float32, whatever it is kept in."""
+        return State(*self._connection.exchange("GET", self._path + "/state?format=f32", Answer.tensors))
 
-    def load_state(self, state: State) -> None:
+    def load_state(self, state: State, plain: bool = False) -> None:
         """Replaces the slots and continues at the step in ``state.metadata``. Before the first step some slots may
-        be absent: they start as the optimizer starts."""
-        self._put("/state", state.tensors, state.metadata)
+        be absent: they start as the optimizer starts.
+
+        Args:
+            plain: whether all slots come in float32, as ``plain_state`` has them; the server encodes them, to nearest.
+        """
+        self._put("/state" + ("?format=f32" if plain else ""), state.tensors, state.metadata)
         self.refresh()
 
     def digest(self) -> Digest:
@@ -368,16 +374,56 @@ class Session:
         """Removes a stored snapshot."""
         self._delete(self._snapshot_path(snapshot))
 
-    def restore(self, snapshot: str) -> Digest:
+    def restore(self, snapshot: str, device: Optional[str] = None) -> Digest:
         """Goes back to a stored snapshot, which the server proves by its digest. Continues at its step; parameters
-        held here are of another step then: fetch them with ``parameters``."""
+        held here are of another step then: fetch them with ``parameters``.
+
+        Args:
+            device: ``"auto"``, ``"cpu"``, ``"cuda:1"``: where the session moves, also from a device that is lost.
+        """
+        asked = {"snapshot": snapshot} if device is None else {"snapshot": snapshot, "device": device}
         restored = _digest(
-            self._connection.exchange(
-                "POST", self._path + "/restore", Answer.json, body=json_body({"snapshot": snapshot})
-            )
+            self._connection.exchange("POST", self._path + "/restore", Answer.json, body=json_body(asked))
         )
         self._step = restored.step
         return restored
+
+    def fork(
+        self,
+        snapshot: Optional[str] = None,
+        *,
+        name: Optional[str] = None,
+        optimizer: Union[str, Mapping[str, Any], None] = None,
+        state: Optional[Mapping[str, Any]] = None,
+        durability: Optional[str] = None,
+        device: Optional[str] = None,
+    ) -> "Session":
+        """A new session that goes on from this one's state, which stays as it is. The connection is a new one, with the same options.
+
+        Args:
+            snapshot: a stored snapshot to go on from instead of the live state.
+            optimizer: hyperparameters that differ (``{"lr": 0.01}``), or another optimizer: its name, or an object with
+                one. ``fork.translation`` tells what became of each slot then.
+            name, state, durability, device: as for ``create``; what is left out is as here.
+
+        Returns:
+            The session, with ``forked_from`` and ``translation`` as the server told them. If the first answer is lost, there
+            is no telling whether there is a fork: ``ConnectionFailed`` is raised, not another one made.
+        """
+        rule = {"name": optimizer} if isinstance(optimizer, str) else optimizer
+        asked = {"snapshot": snapshot, "name": name, "optimizer": rule, "state": state, "durability": durability, "device": device}
+        body = json_body({key: plain(value) for key, value in asked.items() if value is not None})
+        status = self._connection.exchange("POST", self._path + "/forks", Answer.json, body=body, repeatable=False)
+        forked = Session(self._connection.another(), status)
+        forked.forked_from = status["forked_from"]
+        forked.translation = status["translation"]
+        return forked
+
+    def slots(self) -> Dict[str, Dict[str, Any]]:
+        """What the optimizer may keep of each tensor, as the catalogue has it: ``dtype``, ``scope`` and more by slot."""
+        name = quote(self.status["optimizer"]["name"], safe="")
+        entry = self._connection.exchange("GET", "/v1/optimizers/" + name, Answer.json)
+        return {slot["name"]: slot for slot in entry["slots"]}
 
     def delete(self) -> None:
         """Removes the session and its snapshots, and closes the connection."""

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import numpy as np
 import torch
 
+from ._exchange import plain_state
 from ._http import Answer, Connection, Retry
 from .session import Session, State, plain
 
@@ -202,7 +203,7 @@ class Optimizer(torch.optim.Optimizer):
         super().load_state_dict({"state": {}, "param_groups": state_dict["param_groups"]})
         ids = [key for group in state_dict["param_groups"] for key in group["params"]]
         names = dict(zip(ids, self._params))
-        tensors: Dict[str, np.ndarray] = {}
+        kept: Dict[str, Dict[str, np.ndarray]] = {}
         steps: Dict[str, int] = {name: 0 for name in self._params}
         for key, slots in state_dict["state"].items():
             if key not in names:
@@ -211,12 +212,12 @@ class Optimizer(torch.optim.Optimizer):
                 if slot == "step":
                     steps[names[key]] = int(value)
                 elif isinstance(value, torch.Tensor):
-                    tensors[f"{names[key]}#{slot}"] = _array(value.cpu())
+                    kept.setdefault(names[key], {})[slot] = _array(value.cpu())
             if "step" not in slots and any(isinstance(value, torch.Tensor) for value in slots.values()):
                 steps[names[key]] = 1  # torch's SGD does not count; that it has slots says that it has stepped
-        step = int(state_dict.get("stepd", {}).get("step", max(steps.values())))
-        metadata = {"step": str(step), "tensor_steps": json.dumps(list(steps.values()))}
-        self._open().load_state(State(tensors, metadata))
+        state = plain_state(self._open(), kept, steps)
+        step = int(state_dict.get("stepd", {}).get("step", state.step))
+        self._open().load_state(State(state.tensors, {**state.metadata, "step": str(step)}), plain=True)
 
     def _open(self) -> Session:
         if self.session is None:

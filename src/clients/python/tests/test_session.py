@@ -390,7 +390,68 @@ def test_wraps_averages_and_keeps_state_in_formats(create):
     average = session.parameters(average="ema")["w"]
     assert params["w"][-1] < average[-1] < 1  # behind on the way down
     assert session.state().tensors["w#exp_avg"].dtype == np.uint8
-    plain = session.plain_state()
+    plain = session.plain_state().tensors
     assert plain["w#exp_avg"].dtype == np.float32 and np.sign(plain["w#exp_avg"][-1]) == 1
     with pytest.raises(stepd.InvalidValue, match="average: it holds parameter values"):
         create(params, optimizer="adamw", average={"name": "ema"}, state={"format": "int8", "min_size": 1})
+
+
+@pytest.mark.parametrize("snapshot", [False, True])
+def test_a_fork_goes_on_as_its_source_does(create, snapshot):
+    params = normal(0)
+    session = create(params, optimizer="adamw", lr=0.01)
+    for t in range(3):
+        session.apply(params, normal(t + 1))
+    stored = session.snapshot() if snapshot else None
+    with session.fork(stored["id"] if stored else None, name="twin") as fork:
+        try:
+            assert fork.id != session.id and fork.current_step == 3
+            assert fork.forked_from == {"session": session.id, "step": 3, **({"snapshot": stored["id"]} if stored else {})}
+            assert fork.translation["steps"] == "carried" and not fork.translation["dropped"]
+            assert fork.digest() == session.digest()
+            twin = copied(params)
+            session.apply(params, normal(9))
+            fork.apply(twin, normal(9))
+            assert_same_bits(twin, params)
+            assert fork.digest() == session.digest()
+        finally:
+            fork.delete()
+
+
+def test_a_fork_may_have_another_optimizer(create):
+    params = normal(0)
+    session = create(params, optimizer="adamw", lr=0.01)
+    session.apply(params, normal(1))
+    fork = session.fork(optimizer={"name": "lion", "lr": 1e-4})
+    assert [line["slot"] for line in fork.translation["carried"]] == ["exp_avg"]
+    assert [line["slot"] for line in fork.translation["dropped"]] == ["exp_avg_sq"]
+    assert fork.status["optimizer"]["name"] == "lion"
+    fork.delete()
+    with pytest.raises(stepd.UnknownName, match="lion"):
+        session.fork(optimizer="lyon")
+
+
+def test_restores_on_a_named_device(create):
+    params = normal(0)
+    session = create(params, optimizer="adamw", lr=0.01)
+    session.apply(params, normal(1))
+    taken = session.snapshot()
+    session.apply(params, normal(2))
+    assert session.restore(taken["id"], device="cpu").digest == taken["digest"]
+    assert session.status["device"] == "cpu" and session.current_step == 1
+    with pytest.raises(stepd.StepdError, match='did you mean "cuda"'):
+        session.restore(taken["id"], device="gpu")
+
+
+def test_state_comes_in_float32_to_any_format(create):
+    params = {"w": np.linspace(-1, 1, 600, dtype=np.float32)}
+    plain = create(params, optimizer="adamw", lr=0.01)
+    coded = create(params, optimizer="adamw", lr=0.01, state={"format": "int8", "min_size": 1})
+    for t in range(3):
+        plain.step({"w": np.cos(params["w"] * t).astype(np.float32)})
+    state = plain.plain_state()
+    coded.load_state(state, plain=True)
+    assert coded.current_step == 3
+    found = coded.plain_state().tensors
+    for key, values in state.tensors.items():
+        assert np.abs(found[key] - values).max() < 0.01 * np.abs(values).max()

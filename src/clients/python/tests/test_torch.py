@@ -224,6 +224,7 @@ def test_going_back_to_a_saved_state_repeats_the_training(optimizer):
 @pytest.mark.parametrize("name, kind, options", [
     ("adamw", torch.optim.AdamW, {"lr": 0.01, "betas": (0.8, 0.95)}),
     ("sgd", torch.optim.SGD, {"lr": 0.1, "momentum": 0.9}),
+    ("nadam", torch.optim.NAdam, {"lr": 0.01}),
 ])
 def test_states_move_between_torch_and_the_server(optimizer, name, kind, options):
     model, twin = network(), network()

@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
+import java.util.regex.Pattern;
 
 /// The devices sessions may live on, and who gets which. Safe for concurrent use. Owns the devices.
 public final class Devices implements AutoCloseable {
@@ -17,6 +18,8 @@ public final class Devices implements AutoCloseable {
 
     private static final String CPU = "cpu";
     private static final String CUDA = "cuda";
+    /// What else people call it.
+    private static final Pattern GPUS = Pattern.compile("(?i)(gpu|nvidia|cuda|geforce)[^a-z]*");
 
     private final List<Device> all;
     private final String withoutCuda;
@@ -84,7 +87,8 @@ public final class Devices implements AutoCloseable {
         var known = new ArrayList<>(List.of(AUTO, CPU, CUDA));
         names().stream().filter(name -> !known.contains(name)).forEach(known::add);
         return new ServiceException(ErrorCode.INVALID_VALUE, "device is " + asked + ", expected auto, cpu, cuda or cuda:<number>"
-                + Nearest.hint(asked, known) + "; this server has " + names());
+                + (GPUS.matcher(asked).matches() ? "; did you mean \"" + CUDA + "\"?" : Nearest.hint(asked, known))
+                + "; this server has " + names());
     }
 
     private static boolean isDevice(String name) {

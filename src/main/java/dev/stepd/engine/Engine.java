@@ -133,6 +133,19 @@ public final class Engine implements AutoCloseable {
         stepper.reconfigure(changed, blueprint.nonFinite());
     }
 
+    /// What becomes of each slot of a session that goes on under another description.
+    ///
+    /// @param from, to of the same tensors
+    /// @throws ServiceException when either is none
+    public Translation translation(Blueprint from, Blueprint to) {
+        return new Translation(Optimizer.of(from), Optimizer.of(to));
+    }
+
+    /// Gives a new stepper the state of another, as a translation between their blueprints says. The other stays as it is.
+    public void inherit(Stepper source, Stepper target, Translation translation) {
+        translation.apply(source, target);
+    }
+
     /// What a blueprint's optimizer is composed of with every hyperparameter resolved, as the session shows it.
     public Composition resolved(Blueprint blueprint) {
         var optimizer = Optimizer.of(blueprint);

@@ -111,7 +111,8 @@ final class Partition implements AutoCloseable {
         return recipe.stored().stream().filter(slot -> !slot.isPlain()).count() * plainBytesEach();
     }
 
-    private long plainBytesEach() {
+    /// Bytes of the f32 values of one slot.
+    long plainBytesEach() {
         return Math.ceilDiv(domain.count(Scope.ELEMENT) * Float.BYTES, 64) * 64;
     }
 
@@ -134,6 +135,42 @@ final class Partition implements AutoCloseable {
             }
         }
         return arrays.slots(plain);
+    }
+
+    /// Gives slots values as rules know them, whatever they are kept in.
+    ///
+    /// @param values by `<tensor>#<slot>`; what is not there stays
+    /// @param through as much as [#plainBytesEach] and 64 more
+    /// @param body holds `through`
+    void takePlain(Map<String, Array> values, MemorySegment through, Body body) {
+        arrays.slots().stream().filter(part -> values.containsKey(part.key()) && isPlain(part)).forEach(part ->
+                StateArrays.copy(values.get(part.key()), part.array()));
+        for (var slot : recipe.stored()) {
+            if (slot.isPlain()) {
+                continue;
+            }
+            var given = new ArrayList<Spans.Span>();
+            var parts = arrays.parts(slot.slot(), new HostArray(through.asSlice(0, domain.bytes(slot.slot()))));
+            for (int i = 0; i < places.size(); i++) {
+                var value = values.get(places.get(i).tensor().name() + "#" + slot.spec().name());
+                if (value != null) {
+                    StateArrays.copy(value, parts.get(i));
+                    given.add(new Spans.Span(i, i + 1));
+                }
+            }
+            if (given.isEmpty()) {
+                continue;
+            }
+            try (var encode = new Variant(Recipe.encode(slot), Recipe.hostNames(recipe.settings()), device, domain, bound,
+                    Map.of(Inputs.grad(Type.F32), 0L))) {
+                encode.run(new Spans(given), body);
+            }
+        }
+    }
+
+    private boolean isPlain(StatePart part) {
+        var name = part.key().substring(part.key().lastIndexOf('#') + 1);
+        return recipe.stored().stream().anyMatch(slot -> slot.isPlain() && slot.spec().name().equals(name));
     }
 
     /// What writes an average of the parameters where deltas go; the caller closes it.

@@ -152,6 +152,21 @@ public final class Recipe {
                         || node instanceof Expr.Reduce reduce && reduce.over().coarserThan(Scope.TENSOR));
     }
 
+    /// Whether a step depends on how many were taken.
+    boolean countsSteps() {
+        return bare.nodes().stream().anyMatch(Expr.Counter.class::isInstance);
+    }
+
+    /// What makes a slot of f32 values that lie where gradients do.
+    static Plan encode(Stored slot) {
+        var codes = slot.codec().encodeNearest(slot.slot(), new Expr.Read(Inputs.grad(ELEMENT)));
+        var assignments = new ArrayList<Program.Assignment>();
+        for (int i = 0; i < codes.size(); i++) {
+            assignments.add(new Program.Assignment(slot.arrays().get(i), codes.get(i)));
+        }
+        return Planner.plan(Rewrites.expand(new Program(assignments)));
+    }
+
     /// What writes the f32 values of a slot where deltas go.
     static Plan decode(Stored slot) {
         var values = slot.codec().decode(slot.slot());

@@ -13,6 +13,7 @@ import dev.stepd.expr.codec.Formats;
 import dev.stepd.rule.Spec;
 import dev.stepd.tensor.DType;
 import dev.stepd.tensor.Shape;
+import dev.stepd.tensor.TensorSpec;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -115,7 +116,7 @@ final class StateArrays implements AutoCloseable {
         }
     }
 
-    private static void copy(Array from, Array to) {
+    static void copy(Array from, Array to) {
         through(from.byteSize(), _ -> {}, (at, buffer) -> {
             from.read(at, buffer);
             to.write(at, buffer);
@@ -183,7 +184,7 @@ final class StateArrays implements AutoCloseable {
         return parts(buffer, of(buffer));
     }
 
-    private List<Array> parts(Buffer buffer, Array values) {
+    List<Array> parts(Buffer buffer, Array values) {
         var starts = domain.byteStarts(buffer);
         var parts = new ArrayList<Array>();
         for (int i = 0; i + 1 < starts.length; i++) {
@@ -238,6 +239,21 @@ final class StateArrays implements AutoCloseable {
             }
         }
         return parts;
+    }
+
+    /// The names, shapes and types of the slots as rules know them.
+    List<TensorSpec> plainSlots() {
+        var specs = new ArrayList<TensorSpec>();
+        for (int position = 0; position < places.size(); position++) {
+            var tensor = places.get(position).tensor();
+            for (var slot : slots) {
+                if (!isShared(slot)) {
+                    var shape = shape(slot.slot(), tensor.shape(), position);
+                    specs.add(new TensorSpec(tensor.name() + "#" + slot.spec().name(), shape, dtype(slot, slot.slot())));
+                }
+            }
+        }
+        return specs;
     }
 
     /// What the session has once, under keys that name no tensor.

@@ -4,6 +4,7 @@ import dev.stepd.device.Body;
 import dev.stepd.device.Device;
 import dev.stepd.device.HostMemory;
 import dev.stepd.device.Spans;
+import dev.stepd.tensor.TensorSpec;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -264,6 +265,18 @@ public final class Stepper implements AutoCloseable {
         }
         partitions.forEach(partition -> parts.addAll(partition.arrays().sharedSlots()));
         return parts;
+    }
+
+    /// What gives slots values as rules know them; the caller closes it.
+    public Encoding encoding() {
+        return new Encoding(device, partitions);
+    }
+
+    /// The slots as [#plainSlots] has them, without their values.
+    public List<TensorSpec> plainSpecs() {
+        var shared = partitions.stream().flatMap(partition -> partition.arrays().sharedSlots().stream())
+                .map(part -> new TensorSpec(part.key(), part.shape(), part.dtype()));
+        return Stream.concat(partitions.stream().flatMap(partition -> partition.arrays().plainSlots().stream()), shared).toList();
     }
 
     /// What the slots are kept in that are not in f32, by name: the format, its code book and block size.

@@ -15,11 +15,6 @@ import io.micronaut.http.annotation.Produces;
 @Consumes(MediaType.ALL)
 @Produces(MediaType.ALL)
 final class NotYetController {
-    @Post("/sessions/{id}/forks")
-    HttpResponse<?> fork(String id) {
-        throw absent("forks");
-    }
-
     @Get("/sessions/{id}/events")
     HttpResponse<?> events(String id) {
         throw absent("events");

@@ -84,6 +84,14 @@ final class SessionController {
         return HttpResponse.noContent();
     }
 
+    @Post("/{id}/forks")
+    CompletionStage<HttpResponse<?>> fork(String id, ServerHttpRequest<?> request) {
+        return object(request).thenApplyAsync(changes -> {
+            var fork = sessions.fork(id, changes);
+            return Wire.created(Wire.path(fork.session().status()), Wire.fork(fork));
+        }, blocking);
+    }
+
     @Post("/{id}/restore")
     CompletionStage<HttpResponse<?>> restore(String id, ServerHttpRequest<?> request) {
         return object(request).thenComposeAsync(body -> {

@@ -56,8 +56,7 @@ final class TensorController {
 
     @Get(value = "/state", headRoute = false)
     CompletionStage<HttpResponse<?>> state(String id, ServerHttpRequest<?> request) {
-        var query = QueryParameters.of(request, "format");
-        boolean plain = query.choice("format", List.of("stored", "f32")).equals("f32");
+        boolean plain = isPlain(request);
         var session = sessions.find(id);
         return downloads.send(request, "state", session.status().stateBytes(), plain ? session::plainState : session::state);
     }
@@ -77,10 +76,15 @@ final class TensorController {
     }
 
     private Incoming<Session.Status> openState(String id, ServerHttpRequest<?> request, long length) {
-        QueryParameters.of(request);
+        boolean plain = isPlain(request);
         var session = sessions.find(id);
         Media.requireSafetensors(request);
-        return session.receiveState(length);
+        return plain ? session.receivePlainState(length) : session.receiveState(length);
+    }
+
+    /// Whether state is meant in f32, not as it is stored.
+    private static boolean isPlain(ServerHttpRequest<?> request) {
+        return QueryParameters.of(request, "format").choice("format", List.of("stored", "f32")).equals("f32");
     }
 
     private static CompletionStage<Session.Status> receiveJson(Session session, InputStream bytes) {

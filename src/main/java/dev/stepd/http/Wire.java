@@ -2,6 +2,7 @@ package dev.stepd.http;
 
 import dev.stepd.error.ErrorCode;
 import dev.stepd.error.ServiceException;
+import dev.stepd.session.Fork;
 import dev.stepd.session.Session;
 import dev.stepd.tensor.DType;
 import dev.stepd.tensor.Shape;
@@ -29,6 +30,36 @@ final class Wire {
         }
         json.put("status", status.status());
         json.put("created", status.created().toString());
+        return json;
+    }
+
+    static Map<String, Object> fork(Fork fork) {
+        var from = new LinkedHashMap<String, Object>();
+        from.put("session", fork.source());
+        if (!fork.snapshot().isEmpty()) {
+            from.put("snapshot", fork.snapshot());
+        }
+        from.put("step", fork.step());
+        var json = session(fork.session().status());
+        json.put("forked_from", from);
+        json.put("translation", translation(fork.translation()));
+        return json;
+    }
+
+    private static Map<String, Object> translation(Fork.Slots slots) {
+        var json = new LinkedHashMap<String, Object>();
+        json.put("carried", slots.carried().stream().map(Wire::line).toList());
+        json.put("fresh", slots.fresh().stream().map(Wire::line).toList());
+        json.put("dropped", slots.dropped().stream().map(Wire::line).toList());
+        json.put("steps", slots.steps());
+        return json;
+    }
+
+    private static Map<String, Object> line(Fork.Line line) {
+        var json = new LinkedHashMap<String, Object>();
+        json.put("slot", line.slot());
+        json.put("reason", line.reason());
+        json.put("tensors", line.tensors());
         return json;
     }
 

@@ -32,6 +32,7 @@ final class AdEmaMix implements Rule {
                 .weightDecay(0)
                 .slot("exp_avg_fast", Spec.Sign.SIGNED)
                 .slot("exp_avg_slow", Spec.Sign.SIGNED)
+                .ageless()
                 .slot("exp_avg_sq", Spec.Sign.UNSIGNED)
                 .build();
     }

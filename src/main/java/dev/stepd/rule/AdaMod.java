@@ -24,6 +24,7 @@ final class AdaMod implements Rule {
                 .weightDecay(0)
                 .moments()
                 .slot("exp_avg_lr", Spec.Sign.UNSIGNED)
+                .ageless()
                 .build();
     }
 

@@ -23,6 +23,7 @@ final class Adagrad implements Rule {
                 .eps(1e-10)
                 .maximize()
                 .slot("sum", Spec.Sign.UNSIGNED, new Expr.Hyper("initial_accumulator_value"))
+                .ageless()
                 .build();
     }
 

@@ -29,6 +29,7 @@ final class AdamHd implements Rule {
                 .shared("hypergrad_lr", 1e-8, Hyperparameter.Range.NON_NEGATIVE, "learning rate of the learning rate")
                 .moments()
                 .slot("lr", Scope.SESSION, Spec.Sign.SIGNED, new Expr.Hyper("lr"))
+                .ageless()
                 .build();
     }
 

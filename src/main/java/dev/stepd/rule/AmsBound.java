@@ -17,6 +17,7 @@ final class AmsBound implements Rule {
                 .follows("Luolc/AdaBound@2e928c3 adabound/adabound.py"))
                 .moments()
                 .slot("max_exp_avg_sq", Spec.Sign.UNSIGNED)
+                .ageless()
                 .build();
     }
 

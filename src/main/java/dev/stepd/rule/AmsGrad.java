@@ -26,6 +26,7 @@ final class AmsGrad implements Rule {
                 .choice("max_on", "which second moment the maximum is taken of", "raw", "bias_corrected")
                 .moments()
                 .slot("max_exp_avg_sq", Spec.Sign.UNSIGNED)
+                .ageless()
                 .build();
     }
 

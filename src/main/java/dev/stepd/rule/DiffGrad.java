@@ -22,6 +22,7 @@ final class DiffGrad implements Rule {
                 .weightDecay(0)
                 .moments()
                 .slot("previous_grad", Spec.Sign.SIGNED)
+                .ageless()
                 .build();
     }
 

@@ -30,6 +30,7 @@ final class Lars implements Rule {
                 .flag("trust_clip", false, "let no tensor move faster than lr")
                 .flag("always_adapt", false, "adapt tensors without weight decay too")
                 .slot("momentum_buffer", Spec.Sign.SIGNED)
+                .ageless()
                 .build();
     }
 

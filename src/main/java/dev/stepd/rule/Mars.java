@@ -40,7 +40,9 @@ final class Mars implements Rule {
                 .option("weight_decay_1d", 0.1, Hyperparameter.Range.NON_NEGATIVE, "weight decay of other tensors")
                 .moments()
                 .slot("last_grad", Spec.Sign.SIGNED)
+                .ageless()
                 .slot("max_exp_avg_sq", Spec.Sign.UNSIGNED)
+                .ageless()
                 .build();
     }
 

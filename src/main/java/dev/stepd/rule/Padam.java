@@ -26,6 +26,7 @@ final class Padam implements Rule {
                 .flag("amsgrad", true, "divide by the largest second moment so far")
                 .moments()
                 .slot("max_exp_avg_sq", Spec.Sign.UNSIGNED)
+                .ageless()
                 .build();
     }
 

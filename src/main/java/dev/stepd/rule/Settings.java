@@ -196,6 +196,13 @@ public final class Settings {
                 .collect(Collectors.toCollection(LinkedHashSet::new));
     }
 
+    /// What keeps a slot: the name of the optimizer, a wrapper or the average.
+    ///
+    /// @throws java.util.NoSuchElementException when nothing does
+    public String keeperOf(String slot) {
+        return parts().filter(part -> slotNames(part).contains(slot)).findFirst().orElseThrow().spec().name();
+    }
+
     /// How many groups there are, the default one included.
     public int groupCount() {
         return numbers.length;

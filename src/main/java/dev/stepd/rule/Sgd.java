@@ -25,6 +25,7 @@ final class Sgd implements Rule {
                 .flag("nesterov", false, "look one momentum step ahead; needs momentum and no dampening")
                 .maximize()
                 .slot("momentum_buffer", Spec.Sign.SIGNED)
+                .ageless()
                 .build();
     }
 

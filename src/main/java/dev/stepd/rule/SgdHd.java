@@ -27,8 +27,11 @@ final class SgdHd implements Rule {
                 .flag("nesterov", false, "look one momentum step ahead; needs momentum and no dampening")
                 .shared("hypergrad_lr", 1e-6, Hyperparameter.Range.NON_NEGATIVE, "learning rate of the learning rate")
                 .slot("grad_prev", Spec.Sign.SIGNED)
+                .ageless()
                 .slot("momentum_buffer", Spec.Sign.SIGNED)
+                .ageless()
                 .slot("lr", Scope.SESSION, Spec.Sign.SIGNED, new Expr.Hyper("lr"))
+                .ageless()
                 .build();
     }
 

@@ -24,6 +24,7 @@ final class Sgdp implements Rule {
                 .option("dampening", 0, Hyperparameter.Range.UNIT, "how much less than all of the gradient joins the buffer"))
                 .flag("project_buffer", true, "keep the projected buffer, as the authors' code does without nesterov")
                 .slot("momentum_buffer", Spec.Sign.SIGNED)
+                .ageless()
                 .build();
     }
 

@@ -41,10 +41,11 @@ public record Spec(
     ///     of the normal distribution around 0 that each element draws its value from
     /// @param random whether it starts at random
     /// @param fine why formats with few codes cannot keep it, or null if they can
+    /// @param ageless whether it may start at any step: nothing the rule makes of the count of steps takes it for older than it is
     public record SlotSpec(
-            String name, Scope scope, Type storage, Sign sign, Expr initial, boolean random, @Nullable String fine) {
+            String name, Scope scope, Type storage, Sign sign, Expr initial, boolean random, @Nullable String fine, boolean ageless) {
         public SlotSpec(String name, Scope scope, Type storage, Sign sign, Expr initial) {
-            this(name, scope, storage, sign, initial, false, null);
+            this(name, scope, storage, sign, initial, false, null, false);
         }
 
         /// Whether the slot is a copy of the parameter before the first step.
@@ -59,7 +60,7 @@ public record Spec(
 
         /// The same with one value for each index of another scope.
         SlotSpec over(Scope other) {
-            return new SlotSpec(name, other, storage(other), sign, initial, random, fine);
+            return new SlotSpec(name, other, storage(other), sign, initial, random, fine, ageless);
         }
 
         /// What exists once a tensor or session is kept in f64.
@@ -69,12 +70,17 @@ public record Spec(
 
         /// The same under another name.
         SlotSpec named(String other) {
-            return new SlotSpec(other, scope, storage, sign, initial, random, fine);
+            return new SlotSpec(other, scope, storage, sign, initial, random, fine, ageless);
         }
 
         /// The same where few codes would not do.
         SlotSpec fine(String why) {
-            return new SlotSpec(name, scope, storage, sign, initial, random, why);
+            return new SlotSpec(name, scope, storage, sign, initial, random, why, ageless);
+        }
+
+        /// The same for a slot that may start at any step.
+        SlotSpec startingAnyTime() {
+            return new SlotSpec(name, scope, storage, sign, initial, random, fine, true);
         }
     }
 
@@ -274,13 +280,19 @@ public record Spec(
 
         /// An element-wise slot that starts at random values, normally distributed around 0.
         Builder slotOfNormal(String name, Expr deviation) {
-            slots.add(new SlotSpec(name, Scope.ELEMENT, Type.F32, Sign.SIGNED, deviation, true, null));
+            slots.add(new SlotSpec(name, Scope.ELEMENT, Type.F32, Sign.SIGNED, deviation, true, null, false));
             return this;
         }
 
         /// The last slot is one that formats with few codes cannot keep.
         Builder fine(String why) {
             slots.add(slots.removeLast().fine(why));
+            return this;
+        }
+
+        /// The last slot may start at any step: nothing the rule makes of the count of steps takes it for older than it is.
+        Builder ageless() {
+            slots.add(slots.removeLast().startingAnyTime());
             return this;
         }
 

@@ -67,6 +67,7 @@ final class CataloguePage {
                 .toList();
         page.index(sorted);
         sorted.forEach(page::section);
+        page.meanings();
         return page.page.toString();
     }
 
@@ -88,6 +89,15 @@ final class CataloguePage {
             cells.add(String.join(", ", needs(entry)));
             row(cells);
         }
+    }
+
+    /// What a fork under another optimizer carries.
+    private void meanings() {
+        line("");
+        page.append(MeaningsOfSlots.INTRODUCTION);
+        line("");
+        header(List.of("what it is", "slots"));
+        MeaningsOfSlots.all().forEach((meaning, slots) -> row(List.of(meaning.text(), joined(slots, CataloguePage::code))));
     }
 
     private static String heading(Entry entry) {

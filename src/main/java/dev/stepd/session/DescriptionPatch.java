@@ -29,7 +29,8 @@ final class DescriptionPatch {
         return merged;
     }
 
-    private static Object optimizer(Object before, Object change) {
+    /// Hyperparameters laid over those of the same optimizer.
+    static Object optimizer(Object before, Object change) {
         var changes = Fields.of("optimizer", change);
         var old = Fields.of("optimizer", before).requiredString("name");
         changes.string("name").filter(name -> !name.equals(old)).ifPresent(name ->

@@ -8,6 +8,7 @@ import dev.stepd.tensor.DType;
 import dev.stepd.tensor.Part;
 import dev.stepd.tensor.SafetensorsHeader;
 import dev.stepd.tensor.Shape;
+import dev.stepd.tensor.TensorSpec;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.BitSet;
@@ -80,10 +81,15 @@ final class Expected {
 
     /// Arrays like these parts, in their order.
     static Expected like(String noun, List<StatePart> parts) {
-        var places = new ArrayList<Place>(parts.size());
+        return of(noun, parts.stream().map(part -> new TensorSpec(part.key(), part.shape(), part.dtype())).toList());
+    }
+
+    /// Arrays of these names, shapes and types, in their order.
+    static Expected of(String noun, List<TensorSpec> specs) {
+        var places = new ArrayList<Place>(specs.size());
         long offset = 0;
-        for (var part : parts) {
-            var place = new Place(part.key(), part.dtype(), part.shape(), places.size(), offset);
+        for (var spec : specs) {
+            var place = new Place(spec.name(), spec.dtype(), spec.shape(), places.size(), offset);
             places.add(place);
             offset = Math.addExact(offset, place.byteCount());
         }

@@ -30,6 +30,11 @@ final class Recovery {
         long durableStep = 0;
         try {
             description = description(row);
+            if (Forks.isUnfinished(description)) {
+                store.deleteSession(row.id());
+                resources.journals().delete(row.id());
+                return Optional.empty();
+            }
             snapshots = store.snapshots(row.id());
             var newest = snapshots.isEmpty() ? Optional.<StoredSnapshot>empty() : Optional.of(snapshots.getLast());
             durableStep = newest.map(StoredSnapshot::step).orElse(0L);
@@ -133,7 +138,7 @@ final class Recovery {
     }
 
     @SuppressWarnings("unchecked") // JSON objects have string keys
-    private static Map<String, Object> description(StoredSession row) {
+    static Map<String, Object> description(StoredSession row) {
         try {
             if (Json.read(row.description()) instanceof Map<?, ?> description) {
                 return (Map<String, Object>) description;

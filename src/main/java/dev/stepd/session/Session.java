@@ -86,6 +86,11 @@ public final class Session {
         return live().transfers().receiveState(contentLength);
     }
 
+    /// The same with every slot in f32, whatever it is kept in.
+    public Incoming<Status> receivePlainState(long contentLength) {
+        return live().transfers().receivePlainState(contentLength);
+    }
+
     /// A consistent copy of the parameters.
     public CompletionStage<Download> parameters() {
         return live().transfers().parameters();
@@ -198,7 +203,7 @@ public final class Session {
         return life;
     }
 
-    private LiveSession live() {
+    LiveSession live() {
         return switch (life) {
             case LiveSession live -> live;
             case LostSession lost -> throw Standing.failed(id, lost.reason());
@@ -207,7 +212,18 @@ public final class Session {
     }
 
     private Digest move(Life before, String snapshotId, String device) {
-        var row = switch (before) {
+        return replace(before, Recovery.onDevice(row(before), device), snapshotId);
+    }
+
+    /// What a session is to be made of anew.
+    ///
+    /// @throws ServiceException where that is not this server's to do
+    StoredSession row() {
+        return row(life);
+    }
+
+    private StoredSession row(Life of) {
+        return switch (of) {
             case LiveSession live -> {
                 live.requireRestorable();
                 yield live.row();
@@ -215,7 +231,6 @@ public final class Session {
             case LostSession lost -> lost.stored();
             case ElsewhereSession elsewhere -> throw Standing.taken(id, elsewhere.owner());
         };
-        return replace(before, Recovery.onDevice(row, device), snapshotId);
     }
 
     /// Puts a session made of a row and a snapshot in the place of one.

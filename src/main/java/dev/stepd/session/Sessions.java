@@ -62,11 +62,7 @@ public final class Sessions implements AutoCloseable {
 
     /// Creates a session from its description as JSON came.
     public Session create(Map<String, Object> description) {
-        resources.admission().requireOpen();
-        if (sessions.size() >= resources.limits().sessions()) {
-            throw new ServiceException(ErrorCode.TOO_MANY_REQUESTS,
-                    "there are " + sessions.size() + " sessions, allowed are " + resources.limits().sessions());
-        }
+        requireRoom();
         var parsed = SessionDescription.parse(description);
         var id = Identifier.next();
         var live = LiveSession.create(resources, id, Instant.now().truncatedTo(ChronoUnit.MICROS), parsed);
@@ -80,8 +76,31 @@ public final class Sessions implements AutoCloseable {
             resources.journals().delete(id);
             throw e;
         }
-        var session = new Session(resources, id, live);
-        sessions.put(id, session);
+        return serve(live);
+    }
+
+    /// Creates a session that goes on from another's state, live or of a snapshot, with what the request as JSON came changes of its
+    /// description. The other stays as it is.
+    public Fork fork(String id, Map<String, Object> request) {
+        requireRoom();
+        var source = find(id);
+        var parsed = ForkRequest.parse(request);
+        var made = new Forks(resources, source, parsed).make();
+        resources.tiers().add(made.session());
+        return new Fork(serve(made.session()), id, parsed.snapshot().orElse(""), made.step(), Fork.Slots.of(made.translation()));
+    }
+
+    private void requireRoom() {
+        resources.admission().requireOpen();
+        if (sessions.size() >= resources.limits().sessions()) {
+            throw new ServiceException(ErrorCode.TOO_MANY_REQUESTS,
+                    "there are " + sessions.size() + " sessions, allowed are " + resources.limits().sessions());
+        }
+    }
+
+    private Session serve(LiveSession live) {
+        var session = new Session(resources, live.id(), live);
+        sessions.put(live.id(), session);
         if (resources.admission().isClosed()) { // since the first look
             live.drain();
             live.shutDown().join();

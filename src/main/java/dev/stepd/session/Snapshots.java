@@ -94,6 +94,13 @@ final class Snapshots {
         return inEffect(anchoring.thenApply(info -> null));
     }
 
+    /// Stores the state of a session that does not serve yet.
+    CompletableFuture<SnapshotInfo> storeFirst() {
+        session.journal().beginAnew();
+        takenAtStep = session.stepper().step();
+        return queue(Capture.live(session, Asked.BY_STEPD, nextCreated()));
+    }
+
     /// Stores the state for the journal to go on from, unless that is under way; on the strand. A failure is logged.
     CompletableFuture<Void> anchor() {
         if (anchoring.isDone()) {

@@ -1,5 +1,7 @@
 package dev.stepd.session;
 
+import dev.stepd.device.Array;
+import dev.stepd.device.HostArray;
 import dev.stepd.error.ErrorCode;
 import dev.stepd.error.Nearest;
 import dev.stepd.error.ServiceException;
@@ -8,6 +10,7 @@ import dev.stepd.session.Session.Status;
 import dev.stepd.tensor.SafetensorsHeader;
 import dev.stepd.tensor.SafetensorsMessage;
 import java.lang.foreign.MemorySegment;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletionStage;
@@ -18,12 +21,14 @@ final class Transfers {
     private final LiveSession session;
     private final Expected parameters;
     private final Expected slots;
+    private final Expected plain;
     private final Map<String, String> formats;
 
     Transfers(LiveSession session) {
         this.session = session;
         parameters = Expected.like("parameter", session.stepper().parameters());
         slots = Expected.like("slot", session.stepper().slots());
+        plain = Expected.of("slot", session.stepper().plainSpecs());
         formats = session.stepper().formats();
     }
 
@@ -52,26 +57,53 @@ final class Transfers {
         return Upload.begin(session, slots, new Upload.Effect() {
             @Override
             public void check(SafetensorsHeader header, Expected.Match match) {
-                StateMetadata.read(header.metadata(), session.tensorNames().size());
                 StateMetadata.checkFormats(header.metadata(), formats);
-                if (session.step() != 0) {
-                    slots.requireAll(match, "; only before the first step may some be left out");
-                }
+                checkState(slots, header, match);
             }
 
             @Override
             public CompletionStage<Status> apply(Expected.Match match, MemorySegment received) {
-                if (session.stepper().step() != 0) {
-                    slots.requireAll(match, "; only before the first step may some be left out");
-                }
-                var steps = StateMetadata.read(match.header().metadata(), session.tensorNames().size());
-                session.changing("an upload of state", () ->
+                return takeState(slots, match, () ->
                         Copying.scatter(slots.destinations(match, received), session.stepper().slots()));
-                steps.ifPresent(at -> session.stepper().resumeAt(at.step(), at.tensorSteps()));
-                session.steps().forget();
-                return stored();
             }
         }, contentLength);
+    }
+
+    /// Values as rules know them, for slots in whatever format the session keeps them.
+    Incoming<Status> receivePlainState(long contentLength) {
+        return Upload.begin(session, plain, new Upload.Effect() {
+            @Override
+            public void check(SafetensorsHeader header, Expected.Match match) {
+                checkState(plain, header, match);
+            }
+
+            @Override
+            public CompletionStage<Status> apply(Expected.Match match, MemorySegment received) {
+                var values = new HashMap<String, Array>();
+                plain.destinations(match, received).forEach(part -> values.put(part.key(), new HostArray(part.data())));
+                try (var encoding = session.stepper().encoding()) {
+                    return takeState(plain, match, () -> encoding.take(values));
+                }
+            }
+        }, contentLength);
+    }
+
+    private void checkState(Expected expected, SafetensorsHeader header, Expected.Match match) {
+        StateMetadata.read(header.metadata(), session.tensorNames().size());
+        if (session.step() != 0) {
+            expected.requireAll(match, "; only before the first step may some be left out");
+        }
+    }
+
+    private CompletionStage<Status> takeState(Expected expected, Expected.Match match, Runnable change) {
+        if (session.stepper().step() != 0) {
+            expected.requireAll(match, "; only before the first step may some be left out");
+        }
+        var steps = StateMetadata.read(match.header().metadata(), session.tensorNames().size());
+        session.changing("an upload of state", change);
+        steps.ifPresent(at -> session.stepper().resumeAt(at.step(), at.tensorSteps()));
+        session.steps().forget();
+        return stored();
     }
 
     CompletionStage<Download> parameters() {
@@ -114,7 +146,7 @@ final class Transfers {
         }
     }
 
-    /// The state with every slot in f32. Not for import: what formats round is lost.
+    /// The state with every slot in f32.
     CompletionStage<Download> plainState() {
         return session.ask(() -> {
             var stepper = session.stepper();

@@ -121,6 +121,10 @@ class OpenApiContractTest {
         add(calls, "GET /v1/sessions/{id}", Call.of("GET", session), Call.of("GET", "/v1/sessions/absent"));
         add(calls, "PATCH /v1/sessions/{id}", Call.json("PATCH", session, "{\"optimizer\": {\"lr\": 0.01}}"),
                 Call.json("PATCH", session, "{\"tensors\": []}"), Call.json("PATCH", session, "[1"), Call.json("PATCH", "/v1/sessions/absent", "{}"));
+        add(calls, "POST /v1/sessions/{id}/forks", Call.json("POST", session + "/forks", "{}"),
+                Call.json("POST", session + "/forks", "{\"optimizer\": {\"name\": \"lion\"}, \"durability\": \"none\"}"),
+                Call.json("POST", session + "/forks", "{\"optimizer\": {\"name\": \"lyon\"}}"), Call.json("POST", session + "/forks", "{"),
+                Call.json("POST", session + "/forks", "{\"snapshot\": \"absent\"}"));
         add(calls, "DELETE /v1/sessions/{id}", Call.of("DELETE", doomed), Call.of("DELETE", doomed));
     }
 
@@ -147,6 +151,7 @@ class OpenApiContractTest {
         add(calls, "GET /v1/sessions/{id}/state", Call.of("GET", session + "/state"),
                 Call.of("GET", session + "/state").header("Accept", RunningServer.JSON), Call.of("GET", session + "/state?x"));
         add(calls, "PUT /v1/sessions/{id}/state", Call.tensors("PUT", session + "/state", state),
+                Call.tensors("PUT", session + "/state?format=f32", state),
                 Call.json("PUT", session + "/state", "{}"), Call.tensors("PUT", session + "/state", Tensors.f32("w#none", 1)));
         add(calls, "GET /v1/sessions/{id}/digest", Call.of("GET", session + "/digest"), Call.of("GET", "/v1/sessions/absent/digest"));
     }
@@ -174,7 +179,6 @@ class OpenApiContractTest {
     }
 
     private static void absentCalls(Map<String, List<Call>> calls, String session) {
-        add(calls, "POST /v1/sessions/{id}/forks", Call.json("POST", session + "/forks", "{}"));
         add(calls, "GET /v1/sessions/{id}/events", Call.of("GET", session + "/events"));
         add(calls, "POST /v1/studies", Call.json("POST", "/v1/studies", "{}"));
         add(calls, "GET /v1/studies/{id}", Call.of("GET", "/v1/studies/1"));
