@@ -67,6 +67,7 @@ final class Arguments {
             Flag.of("json-limit", Value.SIZE, "longest JSON body (16MB)"),
             Flag.of("body-idle-timeout", Value.TIME, "how long a body may stand still (30s)"),
             Flag.of("drain-timeout", Value.TIME, "how long steps may take to finish at the end (30s)"),
+            Flag.of("store-timeout", Value.TIME, "how long storing sessions may take after that (60s)"),
             new Flag("--config", "micronaut.config.files", Value.FILE, "a YAML file of these settings under `stepd:`"));
 
     private Arguments() {}

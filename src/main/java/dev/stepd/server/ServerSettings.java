@@ -26,6 +26,7 @@ import org.jspecify.annotations.Nullable;
 /// @param cudaCache the folder of compiled kernels; `cuda-cache` in `data` when absent
 /// @param journalSegment bytes at which a session's journal begins another file
 /// @param drainTimeout how long running steps may take to finish when the server ends
+/// @param storeTimeout how long storing sessions may take after that
 @ConfigurationProperties("stepd")
 record ServerSettings(
         @Bindable(defaultValue = "127.0.0.1") String host,
@@ -42,7 +43,8 @@ record ServerSettings(
         @Nullable @ReadableBytes Long pinnedMemory,
         @Nullable Path cudaCache,
         @Bindable(defaultValue = "64MB") @ReadableBytes long journalSegment,
-        @Bindable(defaultValue = "30s") Duration drainTimeout) {
+        @Bindable(defaultValue = "30s") Duration drainTimeout,
+        @Bindable(defaultValue = "60s") Duration storeTimeout) {
     long memoryBytes() {
         return memory != null ? memory : machineBytes() / 4 * 3;
     }

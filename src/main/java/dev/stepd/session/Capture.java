@@ -1,12 +1,10 @@
 package dev.stepd.session;
 
-import dev.stepd.device.HostArray;
 import dev.stepd.engine.StatePart;
 import dev.stepd.store.StoredSession;
 import dev.stepd.store.StoredSnapshot;
 import dev.stepd.tensor.SafetensorsHeader;
 import java.time.Instant;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Optional;
@@ -14,7 +12,7 @@ import java.util.Optional;
 /// A session's state at one step, ready to be stored.
 ///
 /// @param row the session as it was then
-/// @param parts in canonical order: a copy in main memory, or the session's own arrays while its strand waits
+/// @param parts in canonical order: a copy, or the session's own arrays while its strand waits
 /// @param mark where in the session's journal it stands
 /// @param changes what [LiveSession#changes] was
 record Capture(
@@ -29,31 +27,18 @@ record Capture(
 
     /// Copies the state; on the strand.
     ///
-    /// @throws dev.stepd.error.ServiceException `UNAVAILABLE` when there is no memory for a copy
+    /// @throws dev.stepd.error.ServiceException `UNAVAILABLE` when there is room for a copy neither in main memory nor in a file
     static Capture copy(LiveSession session, StoredSnapshot.Origin origin, Instant created) {
         var live = live(session, origin, created);
-        var memory = session.resources().spare(live.snapshot.bytes(), "a snapshot of session " + session.id());
-        var copied = new ArrayList<StatePart>(live.parts.size());
-        long offset = 0;
-        for (var part : live.parts) {
-            var place = memory.memory().asSlice(offset, part.array().byteSize());
-            copied.add(new StatePart(part.key(), part.dtype(), part.shape(), new HostArray(place)));
-            offset += place.byteSize();
-        }
-        try {
-            Copying.gather(live.parts, memory.memory());
-        } catch (RuntimeException e) {
-            memory.release();
-            throw e;
-        }
-        return new Capture(live.row, live.snapshot, List.copyOf(copied), live.changes, live.mark, memory::release);
+        var image = Image.of(session.resources(), session.tensorNames(), session.stepper(), "a snapshot of session " + session.id());
+        return new Capture(live.row, live.snapshot, image.parts().stream().map(StatePart::of).toList(), live.changes, live.mark,
+                image::release);
     }
 
     /// The session's own memory; on the strand, which must wait until it is stored.
     static Capture live(LiveSession session, StoredSnapshot.Origin origin, Instant created) {
         var stepper = session.stepper();
-        var parts = StateDigest.canonical(session.tensorNames(),
-                stepper.hasParameters() ? stepper.parameters() : List.of(), stepper.slots());
+        var parts = Image.live(session.tensorNames(), stepper);
         var metadata = new LinkedHashMap<>(StateMetadata.write(stepper.step(), stepper.tensorSteps(), stepper.formats()));
         metadata.put("format", FORMAT);
         metadata.put("program", session.programHash());

@@ -1,79 +1,116 @@
 package dev.stepd.session;
 
 import dev.stepd.engine.StatePart;
+import dev.stepd.engine.Stepper;
 import dev.stepd.error.ErrorCode;
 import dev.stepd.error.ServiceException;
 import dev.stepd.store.StoredSnapshot;
-import dev.stepd.tensor.Part;
 import dev.stepd.tensor.SafetensorsHeader;
-import java.util.HashMap;
-import java.util.List;
+import dev.stepd.tensor.SafetensorsHeader.Entry;
+import java.lang.foreign.MemorySegment;
 import java.util.Map;
+import java.util.function.Consumer;
 
-/// A snapshot in memory of its own, with its digest proved: what is here is what was stored.
-record LoadedSnapshot(StoredSnapshot stored, SafetensorsHeader manifest, List<Part> parts, Lease memory) {
+/// A snapshot beside the session, in main memory or in a file, with its digest proved: what is here is what was stored.
+record LoadedSnapshot(StoredSnapshot stored, SafetensorsHeader manifest, Image image) {
     /// Loads and proves a snapshot; blocks.
     ///
-    /// @throws ServiceException `CONFLICT` when it is damaged, `UNAVAILABLE` when there is no memory or no database now
+    /// @throws ServiceException `CONFLICT` when it is damaged, `UNAVAILABLE` when there is no room or no database now
     static LoadedSnapshot load(Resources resources, StoredSnapshot stored) {
         var manifest = manifest(stored);
-        var memory = resources.spare(stored.bytes(), "snapshot " + stored.id());
-        try {
-            var bytes = memory.memory().asSlice(0, stored.bytes());
-            resources.store().read(stored, bytes);
-            var parts = manifest.entries().stream()
-                    .map(e -> new Part(e.key(), e.dtype(), e.shape(), bytes.asSlice(e.begin(), e.byteCount())))
-                    .toList();
-            var digest = StateDigest.of(
-                    stored.step(), stored.tensorSteps(), parts.stream().map(StatePart::of).toList());
-            if (!digest.equals(stored.digest())) {
-                throw damaged(stored, "it was stored with digest " + stored.digest() + ", what was loaded has " + digest);
-            }
-            return new LoadedSnapshot(stored, manifest, parts, memory);
-        } catch (RuntimeException e) {
-            memory.release();
-            throw e;
-        }
+        var memory = resources.putAside(stored.bytes(), "snapshot " + stored.id(), sink -> prove(resources, stored, manifest, sink));
+        return new LoadedSnapshot(stored, manifest, Image.at(stored.step(), stored.tensorSteps(), manifest.entries(), memory));
     }
 
-    /// Puts the loaded state in the place of the session's; on the strand. Throws with nothing changed, but for what fails the session.
-    void applyTo(LiveSession session) {
-        if (!stored.programHash().equals(session.programHash())) {
-            throw new ServiceException(ErrorCode.CONFLICT, "snapshot " + stored.id() + " was made by program "
-                    + stored.programHash() + ", the session now runs " + session.programHash());
-        }
+    /// Reads a snapshot and proves it without keeping anything of it; blocks.
+    ///
+    /// @throws ServiceException as [#load]
+    static void check(Resources resources, StoredSnapshot stored) {
+        prove(resources, stored, manifest(stored), _ -> {});
+    }
+
+    /// Loads a snapshot into the arrays of a session that does not serve yet, and proves it there. When this throws, they hold
+    /// anything.
+    ///
+    /// @throws ServiceException as [#load], without the need for room
+    static void loadInto(LiveSession session, StoredSnapshot stored) {
+        var manifest = manifest(stored);
+        checkFits(stored, manifest, session);
         var stepper = session.stepper();
-        var targets = new HashMap<String, StatePart>();
-        stepper.parameters().forEach(part -> targets.put(part.key(), part));
-        stepper.slots().forEach(part -> targets.put(part.key(), part));
-        parts.forEach(part -> checkFits(part, targets));
-        boolean withParameters = parts.stream().anyMatch(part -> part.key().indexOf('#') < 0);
-        if (stepper.hasParameters() && !withParameters) {
-            throw new ServiceException(ErrorCode.CONFLICT, "snapshot " + stored.id()
-                    + " is from before the parameters were uploaded and has none");
+        if (hasParameters(manifest)) {
+            stepper.parametersLoaded(); // before the slots: some would start at the parameters anew
         }
-        long expected = stepper.slots().size() + (withParameters ? stepper.parameters().size() : 0);
-        if (parts.size() != expected) {
-            throw damaged(stored, "it has " + parts.size() + " arrays, the session " + expected);
-        }
-        session.changing("the restore of snapshot " + stored.id(), () -> {
-            if (withParameters) {
-                stepper.parametersLoaded(); // before the slots: some would start at the parameters anew
-            }
-            for (var part : parts) {
-                targets.get(part.key()).array().write(0, part.data());
-            }
-        });
+        var targets = Image.targets(stepper);
+        read(session.resources(), stored, manifest, (array, offset, bytes) -> targets.get(array.key()).array().write(offset, bytes));
         stepper.resumeAt(stored.step(), stored.tensorSteps());
         session.steps().forget();
         session.changed();
     }
 
-    private void checkFits(Part part, Map<String, StatePart> targets) {
-        var target = targets.get(part.key());
-        if (target == null || target.dtype() != part.dtype() || !target.shape().equals(part.shape())) {
-            throw damaged(stored, part.key() + " " + part.dtype() + " " + part.shape() + " is no array of the session");
+    /// Puts the loaded state in the place of the session's; on the strand. Throws with nothing changed, but for what fails the session.
+    void applyTo(LiveSession session) {
+        checkFits(stored, manifest, session);
+        session.changing("the restore of snapshot " + stored.id(), () -> image.putInto(session.stepper()));
+        session.steps().forget();
+        session.changed();
+    }
+
+    void release() {
+        image.release();
+    }
+
+    private static void prove(Resources resources, StoredSnapshot stored, SafetensorsHeader manifest, Consumer<MemorySegment> sink) {
+        read(resources, stored, manifest, (_, _, bytes) -> sink.accept(bytes));
+    }
+
+    /// Reads and proves a snapshot; what is wrong with it is told with the array where that is.
+    private static void read(Resources resources, StoredSnapshot stored, SafetensorsHeader manifest, Unpacking.Places places) {
+        var unpacking = new Unpacking(manifest, stored.step(), stored.tensorSteps(), places);
+        try {
+            resources.store().read(stored, unpacking);
+        } catch (ServiceException e) {
+            throw e.code() == ErrorCode.CONFLICT && !unpacking.array().isEmpty()
+                    ? new ServiceException(ErrorCode.CONFLICT, e.getMessage() + ", in array " + unpacking.array(), e)
+                    : e;
         }
+        var digest = unpacking.digest();
+        if (!digest.equals(stored.digest())) {
+            throw damaged(stored, "it was stored with digest " + stored.digest() + ", what was loaded has " + digest);
+        }
+    }
+
+    private static void checkFits(StoredSnapshot stored, SafetensorsHeader manifest, LiveSession session) {
+        if (!stored.programHash().equals(session.programHash())) {
+            throw new ServiceException(ErrorCode.CONFLICT, "snapshot " + stored.id() + " was made by program "
+                    + stored.programHash() + ", the session now runs " + session.programHash());
+        }
+        var stepper = session.stepper();
+        var targets = Image.targets(stepper);
+        manifest.entries().forEach(entry -> checkFits(stored, entry, targets));
+        boolean withParameters = hasParameters(manifest);
+        if (stepper.hasParameters() && !withParameters) {
+            throw new ServiceException(ErrorCode.CONFLICT, "snapshot " + stored.id()
+                    + " is from before the parameters were uploaded and has none");
+        }
+        checkCount(stored, manifest.entries().size(), stepper, withParameters);
+    }
+
+    private static void checkCount(StoredSnapshot stored, int arrays, Stepper stepper, boolean withParameters) {
+        int expected = stepper.slots().size() + (withParameters ? stepper.parameters().size() : 0);
+        if (arrays != expected) {
+            throw damaged(stored, "it has " + arrays + " arrays, the session " + expected);
+        }
+    }
+
+    private static void checkFits(StoredSnapshot stored, Entry array, Map<String, StatePart> targets) {
+        var target = targets.get(array.key());
+        if (target == null || target.dtype() != array.dtype() || !target.shape().equals(array.shape())) {
+            throw damaged(stored, array.key() + " " + array.dtype() + " " + array.shape() + " is no array of the session");
+        }
+    }
+
+    private static boolean hasParameters(SafetensorsHeader manifest) {
+        return manifest.entries().stream().anyMatch(entry -> entry.key().indexOf('#') < 0);
     }
 
     private static SafetensorsHeader manifest(StoredSnapshot stored) {

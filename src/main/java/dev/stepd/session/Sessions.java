@@ -5,6 +5,8 @@ import dev.stepd.error.ErrorCode;
 import dev.stepd.error.ServiceException;
 import dev.stepd.store.SnapshotStore;
 import dev.stepd.store.journal.Journals;
+import java.nio.file.Path;
+import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
@@ -13,8 +15,9 @@ import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentSkipListMap;
+import org.jspecify.annotations.Nullable;
 
-/// Every session of this server. Its one mutable field is the map of them, beside the mark that it is closing.
+/// Every session of this server. Its one mutable field is the map of them.
 ///
 /// [#recover], [#create], [#delete] and [#close] block on the database: they belong on no event loop.
 public final class Sessions implements AutoCloseable {
@@ -31,11 +34,16 @@ public final class Sessions implements AutoCloseable {
     private final Resources resources;
     private final ConcurrentSkipListMap<String, Session> sessions = new ConcurrentSkipListMap<>();
     private final Custody custody;
-    private volatile boolean draining;
+
+    /// Sessions that wait for their snapshots where main memory has no room for a copy.
+    public Sessions(Engine engine, SnapshotStore store, Journals journals, Limits limits) {
+        this(engine, store, journals, limits, null);
+    }
 
     /// @param engine stays the caller's, like `store` and `journals`: all are closed after this
-    public Sessions(Engine engine, SnapshotStore store, Journals journals, Limits limits) {
-        resources = new Resources(engine, store, journals, limits, new Admission(limits.bytesInFlight()), new Lanes());
+    /// @param spool the folder that copies are put into where main memory has no room; made when first needed
+    public Sessions(Engine engine, SnapshotStore store, Journals journals, Limits limits, @Nullable Path spool) {
+        resources = new Resources(engine, store, journals, new Spool(spool), limits, new Admission(limits.bytesInFlight()), new Lanes());
         custody = new Custody(resources, sessions);
     }
 
@@ -46,9 +54,7 @@ public final class Sessions implements AutoCloseable {
 
     /// Creates a session from its description as JSON came.
     public Session create(Map<String, Object> description) {
-        if (draining) {
-            throw new ServiceException(ErrorCode.UNAVAILABLE, "the server is draining");
-        }
+        resources.admission().requireOpen();
         if (sessions.size() >= resources.limits().sessions()) {
             throw new ServiceException(ErrorCode.TOO_MANY_REQUESTS,
                     "there are " + sessions.size() + " sessions, allowed are " + resources.limits().sessions());
@@ -68,10 +74,10 @@ public final class Sessions implements AutoCloseable {
         }
         var session = new Session(resources, id, live);
         sessions.put(id, session);
-        if (draining) { // since the first look
+        if (resources.admission().isClosed()) { // since the first look
             live.drain();
             live.shutDown().join();
-            throw new ServiceException(ErrorCode.UNAVAILABLE, "the server is draining");
+            resources.admission().requireOpen();
         }
         return session;
     }
@@ -119,10 +125,24 @@ public final class Sessions implements AutoCloseable {
         return sessions.size();
     }
 
+    /// Takes no more steps, uploads and sessions; those under way go on.
+    public void drain() {
+        resources.admission().close();
+    }
+
+    public boolean isDraining() {
+        return resources.admission().isClosed();
+    }
+
+    /// Once draining: whether every body under way has come to its end in time.
+    public boolean awaitDrained(Duration limit) throws InterruptedException {
+        return resources.admission().awaitLast(limit);
+    }
+
     /// Refuses further work, finishes running steps, snapshots every durable session, frees everything.
     @Override
     public void close() {
-        draining = true;
+        drain();
         custody.close();
         var live = new ArrayList<LiveSession>();
         for (var session : sessions.values()) {

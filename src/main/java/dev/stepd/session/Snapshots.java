@@ -18,7 +18,8 @@ import org.slf4j.LoggerFactory;
 /// Takes the snapshots of one session and brings them back.
 ///
 /// A snapshot is copied on the strand and written from the store's own threads, one after the other, while stepping
-/// goes on. Only where memory has no room for the copy does the session wait until its own memory is written.
+/// goes on. Only where neither memory nor the data folder has room for the copy does the session wait until its own memory is
+/// written.
 final class Snapshots {
     private static final Logger LOG = LoggerFactory.getLogger(Snapshots.class);
     /// Automatic snapshots beyond these are removed: the last one, and the one before in case the last is damaged.
@@ -140,7 +141,7 @@ final class Snapshots {
                 } catch (Throwable e) {
                     done.completeExceptionally(session.told(e));
                 } finally {
-                    loaded.memory().release();
+                    loaded.release();
                 }
             });
             return done;
@@ -159,12 +160,7 @@ final class Snapshots {
 
     /// Takes over the newest snapshot of a session that is being brought back, before it serves.
     void recover(StoredSnapshot newest) {
-        var loaded = LoadedSnapshot.load(session.resources(), newest);
-        try {
-            loaded.applyTo(session);
-        } finally {
-            loaded.memory().release();
-        }
+        LoadedSnapshot.loadInto(session, newest);
         durableStep = newest.step();
         takenAtStep = newest.step();
         storedChanges = session.changes();

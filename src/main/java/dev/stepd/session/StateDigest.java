@@ -1,6 +1,8 @@
 package dev.stepd.session;
 
 import dev.stepd.engine.StatePart;
+import dev.stepd.tensor.DType;
+import dev.stepd.tensor.Shape;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -21,17 +23,36 @@ import java.util.Map;
 final class StateDigest {
     private static final long SLICE_BYTES = 1 << 30;
 
-    private StateDigest() {}
+    private final MessageDigest sha = sha256();
+
+    /// A digest that arrays are added to one after the other, in canonical order.
+    StateDigest(long step, List<Long> tensorSteps) {
+        line("step=" + step);
+        line("tensor_steps=" + tensorSteps);
+    }
 
     /// @param parts in canonical order
     static String of(long step, List<Long> tensorSteps, List<StatePart> parts) {
-        var sha = sha256();
-        line(sha, "step=" + step);
-        line(sha, "tensor_steps=" + tensorSteps);
+        var digest = new StateDigest(step, tensorSteps);
         for (var part : parts) {
-            line(sha, part.key() + " " + part.dtype() + " " + part.shape());
-            Copying.show(part.array(), bytes -> update(sha, bytes));
+            digest.begin(part.key(), part.dtype(), part.shape());
+            Copying.show(part.array(), digest::update);
         }
+        return digest.finish();
+    }
+
+    /// The bytes that follow are of this array.
+    void begin(String key, DType dtype, Shape shape) {
+        line(key + " " + dtype + " " + shape);
+    }
+
+    void update(MemorySegment data) {
+        for (long at = 0; at < data.byteSize(); at += SLICE_BYTES) {
+            sha.update(data.asSlice(at, Math.min(SLICE_BYTES, data.byteSize() - at)).asByteBuffer());
+        }
+    }
+
+    String finish() {
         return "sha256:" + HexFormat.of().formatHex(sha.digest());
     }
 
@@ -54,13 +75,7 @@ final class StateDigest {
         return byTensor.values().stream().flatMap(List::stream).toList();
     }
 
-    private static void update(MessageDigest sha, MemorySegment data) {
-        for (long at = 0; at < data.byteSize(); at += SLICE_BYTES) {
-            sha.update(data.asSlice(at, Math.min(SLICE_BYTES, data.byteSize() - at)).asByteBuffer());
-        }
-    }
-
-    private static void line(MessageDigest sha, String text) {
+    private void line(String text) {
         sha.update(ByteBuffer.wrap((text + "\n").getBytes(StandardCharsets.UTF_8)));
     }
 

@@ -39,9 +39,9 @@ record StoredSnapshots(Resources resources, String sessionId) {
     /// The snapshot as a safetensors body, proved.
     Download data(String snapshotId) {
         var loaded = LoadedSnapshot.load(resources, find(snapshotId));
-        var bytes = loaded.memory().memory().asSlice(0, loaded.stored().bytes());
-        return new Download(loaded.stored().step(), new SafetensorsMessage(loaded.manifest().framed(), List.of(bytes)),
-                loaded.memory().releaseOnce());
+        var memory = loaded.image().memory();
+        return new Download(loaded.stored().step(), new SafetensorsMessage(loaded.manifest().framed(), List.of(memory.memory())),
+                memory.releaseOnce());
     }
 
     static SnapshotInfo info(StoredSnapshot stored) {

@@ -4,6 +4,7 @@ import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Consumer;
 
 /// Where sessions and their snapshots are kept. Safe for concurrent use; every call blocks and belongs on no step's
 /// path.
@@ -57,11 +58,12 @@ public interface SnapshotStore extends AutoCloseable {
 
     Optional<StoredSnapshot> snapshot(String sessionId, String snapshotId);
 
-    /// Fills `into` with the bytes of a snapshot, chunk by chunk.
+    /// Hands over the bytes of a snapshot in order, chunk by chunk, each proved before.
     ///
-    /// @param into exactly [StoredSnapshot#bytes] long
-    /// @throws dev.stepd.error.ServiceException `CONFLICT` when chunks are missing or of another length
-    void read(StoredSnapshot snapshot, MemorySegment into);
+    /// @param sink gets memory outside the heap, to be read until it returns
+    /// @throws dev.stepd.error.ServiceException `CONFLICT` naming the chunk that is missing or damaged; what comes before it was handed
+    ///     over
+    void read(StoredSnapshot snapshot, Consumer<MemorySegment> sink);
 
     /// Removes a snapshot; an unknown id is no error.
     void deleteSnapshot(String sessionId, String snapshotId);

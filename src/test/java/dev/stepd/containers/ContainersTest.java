@@ -120,18 +120,19 @@ class ContainersTest {
         assertThat(container.at("securityContext", "readOnlyRootFilesystem").value()).isEqualTo(true);
     }
 
-    /// Orchestrators wait longer than the server takes: for what comes before SIGTERM, for running steps, and as long again for
-    /// keeping sessions.
+    /// Orchestrators wait longer than the server takes: for what comes before SIGTERM, for running steps, and for storing
+    /// sessions.
     @Test
     void theServerIsGivenTimeToEnd() throws IOException {
         var compose = Document.read("docker/compose.yaml").at("services", "stepd");
         long drain = compose.at("environment", "STEPD_DRAIN_TIMEOUT").seconds();
-        assertThat(compose.at("stop_grace_period").seconds()).isGreaterThanOrEqualTo(2 * drain);
+        long store = compose.at("environment", "STEPD_STORE_TIMEOUT").seconds();
+        assertThat(compose.at("stop_grace_period").seconds()).isGreaterThan(drain + store);
         var pod = statefulSet().at("spec", "template", "spec");
         var stop = pod.anywhere("preStop").findFirst().orElseThrow().at("exec", "command").texts();
         assertThat(stop.getFirst()).isEqualTo("sleep");
         assertThat(Long.parseLong(pod.at("terminationGracePeriodSeconds").text()))
-                .isGreaterThanOrEqualTo(2 * drain + Long.parseLong(stop.getLast()));
+                .isGreaterThan(drain + store + Long.parseLong(stop.getLast()));
     }
 
     @Test

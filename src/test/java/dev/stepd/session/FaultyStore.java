@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
 
 /// A store whose writing can be held up or broken.
 final class FaultyStore implements SnapshotStore {
@@ -117,8 +118,8 @@ final class FaultyStore implements SnapshotStore {
     }
 
     @Override
-    public void read(StoredSnapshot snapshot, MemorySegment into) {
-        sound.read(snapshot, into);
+    public void read(StoredSnapshot snapshot, Consumer<MemorySegment> sink) {
+        sound.read(snapshot, sink);
     }
 
     @Override

@@ -31,11 +31,12 @@ import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import org.jspecify.annotations.Nullable;
 
 /// Sessions over the real engine and a real database, as one process has them; and what clients do with them.
 final class Server implements AutoCloseable {
     static final Sessions.Limits LIMITS = new Sessions.Limits(1 << 20, 1L << 30, 1000);
-    private static final long MEMORY_BYTES = 1L << 30;
+    static final long MEMORY_BYTES = 1L << 30;
     private static final long SEGMENT_BYTES = 1 << 20;
 
     final Engine engine;
@@ -63,10 +64,15 @@ final class Server implements AutoCloseable {
     }
 
     Server(SnapshotStore store, Journals journals, Sessions.Limits limits, Engine engine) {
+        this(store, journals, limits, engine, null);
+    }
+
+    /// @param spool where copies go that memory has no room for; null for nowhere
+    Server(SnapshotStore store, Journals journals, Sessions.Limits limits, Engine engine, @Nullable Path spool) {
         this.engine = engine;
         this.store = store;
         this.journals = journals;
-        sessions = new Sessions(engine, store, journals, limits);
+        sessions = new Sessions(engine, store, journals, limits, spool);
         sessions.recover();
     }
 

@@ -5,9 +5,11 @@ import dev.stepd.error.ServiceException;
 import dev.stepd.store.StoredSnapshot;
 import java.io.IOException;
 import java.io.InputStream;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.util.function.Consumer;
 
 /// Puts the chunks of a snapshot together again, one query each: some drivers fetch a whole result at once.
 final class ChunkedReading {
@@ -15,10 +17,15 @@ final class ChunkedReading {
 
     private ChunkedReading() {}
 
-    static void read(Connection connection, StoredSnapshot snapshot, MemorySegment into) throws SQLException {
-        long filled = 0;
-        for (long position = 0; filled < into.byteSize(); position++) {
-            filled += readChunk(connection, snapshot, position, into.asSlice(filled));
+    static void read(Connection connection, StoredSnapshot snapshot, Consumer<MemorySegment> sink) throws SQLException {
+        try (var arena = Arena.ofConfined()) {
+            var buffer = arena.allocate(Math.min(ChunkedWriting.CHUNK_BYTES, snapshot.bytes()));
+            long left = snapshot.bytes();
+            for (long position = 0; left > 0; position++) {
+                long count = readChunk(connection, snapshot, position, buffer.asSlice(0, Math.min(left, buffer.byteSize())));
+                sink.accept(buffer.asSlice(0, count));
+                left -= count;
+            }
         }
     }
 

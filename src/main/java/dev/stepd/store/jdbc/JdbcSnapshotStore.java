@@ -20,6 +20,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -159,10 +160,10 @@ public final class JdbcSnapshotStore implements SnapshotStore {
     }
 
     @Override
-    public void read(StoredSnapshot snapshot, MemorySegment into) {
+    public void read(StoredSnapshot snapshot, Consumer<MemorySegment> sink) {
         var what = "reading snapshot " + snapshot.id();
         try (var connection = database.connectForBytes()) {
-            ChunkedReading.read(connection, snapshot, into);
+            ChunkedReading.read(connection, snapshot, sink);
         } catch (SQLException e) {
             throw unavailable(what, e);
         }

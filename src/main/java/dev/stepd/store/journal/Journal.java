@@ -19,10 +19,14 @@ import org.jspecify.annotations.Nullable;
 /// One thread appends. [#sync] is for any, and those who wait share what one synchronization brings. A journal that could not be
 /// synchronized or mended is broken and takes nothing more.
 public final class Journal implements AutoCloseable {
+    /// By which segments of a young journal become larger.
+    private static final int GROWTH = 4;
+
     private final Path folder;
     private final String session;
     private final String line;
     private final String program;
+    private final Spares spares;
     private final long segmentBytes;
     private final Executor syncing;
 
@@ -31,13 +35,17 @@ public final class Journal implements AutoCloseable {
     private boolean underWay;
     private @Nullable Segment current;
     private boolean closed;
+    /// Of this journal, and of its last record.
+    private long appended;
+    private long lastBytes;
     private volatile @Nullable IOException broken;
 
-    Journal(Path folder, String session, String line, String program, long segmentBytes, Executor syncing) {
+    Journal(Path folder, String session, String line, String program, Spares spares, long segmentBytes, Executor syncing) {
         this.folder = folder;
         this.session = session;
         this.line = line;
         this.program = program;
+        this.spares = spares;
         this.segmentBytes = segmentBytes;
         this.syncing = syncing;
     }
@@ -58,17 +66,21 @@ public final class Journal implements AutoCloseable {
     /// @throws ServiceException `STORAGE_FULL`, `UNAVAILABLE`
     public long append(Entry entry, List<MemorySegment> payload) {
         requireWhole();
-        var framing = RecordFormat.frame(line, entry, payload);
-        long bytes = framing.byteCount(payload.stream().mapToLong(MemorySegment::byteSize).sum());
+        long payloadBytes = payload.stream().mapToLong(MemorySegment::byteSize).sum();
+        long bytes = RecordFormat.byteCount(entry, payloadBytes);
         try {
-            segmentFor(entry, bytes).append(framing, payload);
-            return bytes;
+            var segment = segmentFor(entry.step(), bytes);
+            segment.append(RecordFormat.frame(segment.seal(), entry, payload), payload);
         } catch (Segment.Torn e) {
             broken = e;
             throw refused(e);
         } catch (IOException e) {
+            spares.clear(); // where there is no room, for the next attempt
             throw refused(e);
         }
+        appended += bytes;
+        lastBytes = bytes;
+        return bytes;
     }
 
     /// Takes back the record appended last.
@@ -90,9 +102,10 @@ public final class Journal implements AutoCloseable {
         requireWhole();
         try {
             if (current == null || !current.isEmpty()) {
-                begin(firstStep);
+                begin(firstStep, lastBytes);
             }
         } catch (IOException e) {
+            spares.clear();
             throw refused(e);
         }
     }
@@ -125,30 +138,42 @@ public final class Journal implements AutoCloseable {
     }
 
     void resume(Reading.Place last) throws IOException {
-        current = Segment.resume(last.file(), last.offset());
+        current = Segment.resume(last, segmentBytes);
     }
 
-    private Segment segmentFor(Entry entry, long bytes) throws IOException {
+    private Segment segmentFor(long step, long bytes) throws IOException {
         var open = current;
-        if (open == null || !open.isEmpty() && open.end() + bytes > segmentBytes) {
-            return begin(entry.step());
-        }
-        return open;
+        return open != null && open.takes(bytes) ? open : begin(step, bytes);
     }
 
-    private Segment begin(long firstStep) throws IOException {
+    /// @param bytes of the first record, as far as known
+    private Segment begin(long firstStep, long bytes) throws IOException {
         if (!Files.isDirectory(folder)) {
             Files.createDirectories(folder);
             var root = folder.toAbsolutePath().getParent();
             Segment.syncFolder(root);
             Segment.syncFolder(root.getParent());
         }
-        var next = Segment.create(SegmentFile.path(folder, line, firstStep), RecordFormat.header(session, line, program, firstStep));
+        var next = open(SegmentFile.path(folder, line, firstStep), firstStep, bytes);
         synchronized (this) {
             retire();
             current = next;
         }
         return next;
+    }
+
+    private Segment open(Path file, long firstStep, long bytes) throws IOException {
+        var header = RecordFormat.header(session, line, program, firstStep);
+        long room = room(header.remaining() + bytes, appended + bytes);
+        var beginning = new Segment.Beginning(file, header, RecordFormat.seal(session, line, firstStep), room);
+        var spare = spares.take(room);
+        spares.makeAhead(room(header.remaining() + bytes, appended + room));
+        return spare.isPresent() ? Segment.over(spare.get(), beginning) : Segment.create(beginning);
+    }
+
+    /// Segments grow with their journal: a session that steps rarely takes little room.
+    private long room(long least, long before) {
+        return spares.room(Math.max(least, Math.min(segmentBytes, GROWTH * before)));
     }
 
     private void retire() {

@@ -20,6 +20,7 @@ public final class Journals implements AutoCloseable {
 
     private final Path root;
     private final long segmentBytes;
+    private final Spares spares;
     private final ThreadPoolExecutor syncing;
 
     /// @param root made with the first journal
@@ -27,6 +28,7 @@ public final class Journals implements AutoCloseable {
     public Journals(Path root, long segmentBytes) {
         this.root = root;
         this.segmentBytes = segmentBytes;
+        spares = new Spares(root.resolve("spare"), segmentBytes);
         syncing = new ThreadPoolExecutor(SYNCING_THREADS, SYNCING_THREADS, 1, TimeUnit.MINUTES, new LinkedBlockingQueue<>(),
                 Thread.ofPlatform().daemon().name("stepd-sync-", 1).factory(), new ThreadPoolExecutor.CallerRunsPolicy());
         syncing.allowCoreThreadTimeOut(true);
@@ -36,7 +38,7 @@ public final class Journals implements AutoCloseable {
     ///
     /// @param program what its steps are made by
     public Journal begin(String session, String line, String program) {
-        return new Journal(root.resolve(session), session, line, program, segmentBytes, syncing);
+        return new Journal(root.resolve(session), session, line, program, spares, segmentBytes, syncing);
     }
 
     /// Reads what is kept behind a snapshot; its payloads live as long as the arena.
@@ -70,7 +72,8 @@ public final class Journals implements AutoCloseable {
     public void drop(String session, String line, long coveredStep) {
         try {
             for (var file : SegmentFile.in(root.resolve(session))) {
-                if (!file.line().equals(line) || file.firstStep() <= coveredStep) {
+                boolean superseded = !file.line().equals(line) || file.firstStep() <= coveredStep;
+                if (superseded && !spares.keep(file.path())) {
                     Files.deleteIfExists(file.path());
                 }
             }
@@ -113,6 +116,7 @@ public final class Journals implements AutoCloseable {
 
     @Override
     public void close() {
+        spares.close();
         syncing.shutdown();
         try {
             syncing.awaitTermination(1, TimeUnit.MINUTES);

@@ -27,5 +27,7 @@ public record Reading(
     public record Kept(Entry entry, MemorySegment payload, Place place) {}
 
     /// A place in a file, to go on at.
-    public record Place(Path file, long offset) {}
+    ///
+    /// @param seal what the file's records are proved with
+    public record Place(Path file, String seal, long offset) {}
 }

@@ -17,12 +17,12 @@ import java.util.zip.CRC32C;
 ///
 /// A file begins with a header: magic, version, length, first step, length of text, text (session, line and program on a line each), padding,
 /// CRC-32C of all that. Records follow: magic, kind, length, step, length and CRC of the request's body, learning rate, norm, words of the two bit
-/// sets, bytes of the payload, the bit sets, the payload, padding, and a CRC-32C over the line's name and all that. The name makes a record of
-/// another line that lies where this file now is invalid.
+/// sets, bytes of the payload, the bit sets, the payload, padding, and a CRC-32C over the segment's name and all that. The name makes what another
+/// segment left in the same blocks invalid. In version 1 it was the line's, and files were always new.
 final class RecordFormat {
     static final int ALIGNMENT = 8;
     private static final long FILE_MAGIC = 0x316c6e726a647473L; // "stdjrnl1"
-    private static final int VERSION = 1;
+    private static final int VERSION = 2;
     private static final int HEADER_FIXED = 28;
     private static final int HEADER_MAX = 1 << 16;
     private static final int RECORD_MAGIC = 0x43524a53; // "SJRC"
@@ -34,12 +34,22 @@ final class RecordFormat {
     private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     /// What a segment file says of itself.
-    record Header(String session, String line, String program, long firstStep, long byteCount) {}
+    record Header(String session, String line, String program, long firstStep, long byteCount, int version) {
+        /// What the segment's records are proved with.
+        String seal() {
+            return version == 1 ? line : RecordFormat.seal(session, line, firstStep);
+        }
+    }
 
     /// A valid record and where it lies in its file.
     record Found(Entry entry, MemorySegment payload, long begin, long end) {}
 
     private RecordFormat() {}
+
+    /// What the records of a segment are proved with: no other segment there ever was has the same.
+    static String seal(String session, String line, long firstStep) {
+        return session + "/" + line + "/" + firstStep;
+    }
 
     static ByteBuffer header(String session, String line, String program, long firstStep) {
         var text = (session + "\n" + line + "\n" + program).getBytes(StandardCharsets.UTF_8);
@@ -52,12 +62,13 @@ final class RecordFormat {
 
     /// Nothing when it is damaged or not all there.
     static Optional<Header> header(MemorySegment file) {
-        if (file.byteSize() < HEADER_FIXED || file.get(LONG, 0) != FILE_MAGIC || file.get(INT, 8) != VERSION) {
+        if (file.byteSize() < HEADER_FIXED || file.get(LONG, 0) != FILE_MAGIC) {
             return Optional.empty();
         }
+        int version = file.get(INT, 8);
         int length = file.get(INT, 12);
         int textLength = file.get(INT, 24);
-        if (length > Math.min(HEADER_MAX, file.byteSize()) || textLength < 0 || length != aligned(HEADER_FIXED + textLength + Integer.BYTES)) {
+        if (version < 1 || version > VERSION || length > Math.min(HEADER_MAX, file.byteSize()) || textLength < 0 || length != aligned(HEADER_FIXED + textLength + Integer.BYTES)) {
             return Optional.empty();
         }
         var crc = new CRC32C();
@@ -66,22 +77,35 @@ final class RecordFormat {
             return Optional.empty();
         }
         var text = new String(file.asSlice(HEADER_FIXED, textLength).toArray(ValueLayout.JAVA_BYTE), StandardCharsets.UTF_8).split("\n", 3);
-        return Optional.of(new Header(text[0], text[1], text[2], file.get(LONG, 16), length));
+        return Optional.of(new Header(text[0], text[1], text[2], file.get(LONG, 16), length, version));
     }
 
     /// A record but for its payload.
-    record Framing(ByteBuffer head, ByteBuffer tail) {
-        long byteCount(long payloadBytes) {
-            return head.remaining() + payloadBytes + tail.remaining();
-        }
+    record Framing(ByteBuffer head, ByteBuffer tail) {}
+
+    static long byteCount(Entry entry, long payloadBytes) {
+        return headBytes(entry) + payloadBytes + padding(payloadBytes) + TRAILER;
     }
 
-    static Framing frame(String line, Entry entry, List<MemorySegment> payload) {
+    private static int headBytes(Entry entry) {
+        return HEAD_FIXED + words(entry.present()) * Long.BYTES + words(entry.given()) * Long.BYTES;
+    }
+
+    /// As many as [BitSet#toLongArray] has.
+    private static int words(BitSet bits) {
+        return (bits.length() + Long.SIZE - 1) / Long.SIZE;
+    }
+
+    private static int padding(long payloadBytes) {
+        return (int) (-payloadBytes & (ALIGNMENT - 1));
+    }
+
+    static Framing frame(String seal, Entry entry, List<MemorySegment> payload) {
         long payloadBytes = payload.stream().mapToLong(MemorySegment::byteSize).sum();
         var present = entry.present().toLongArray();
         var given = entry.given().toLongArray();
-        int headBytes = HEAD_FIXED + (present.length + given.length) * Long.BYTES;
-        int padding = (int) (-payloadBytes & (ALIGNMENT - 1));
+        int headBytes = headBytes(entry);
+        int padding = padding(payloadBytes);
         var head = direct(headBytes).putInt(RECORD_MAGIC).putInt(entry.kind().ordinal())
                 .putLong(headBytes + payloadBytes + padding + TRAILER).putLong(entry.step())
                 .putLong(entry.body().byteCount()).putLong(entry.body().crc()).putDouble(entry.lr()).putDouble(entry.gradNorm())
@@ -93,7 +117,7 @@ final class RecordFormat {
         }
         head.flip();
         var tail = direct(padding + TRAILER);
-        var crc = crcOf(line);
+        var crc = crcOf(seal);
         crc.update(head.duplicate());
         payload.forEach(part -> update(crc, part));
         crc.update(tail.duplicate().limit(padding));
@@ -102,7 +126,7 @@ final class RecordFormat {
     }
 
     /// The record that begins there, if it is whole.
-    static Optional<Found> record(String line, MemorySegment file, long begin) {
+    static Optional<Found> record(String seal, MemorySegment file, long begin) {
         long room = file.byteSize() - begin;
         if (room < HEAD_FIXED + TRAILER || file.get(INT, begin) != RECORD_MAGIC) {
             return Optional.empty();
@@ -115,10 +139,10 @@ final class RecordFormat {
         long headBytes = HEAD_FIXED + (presentWords + givenWords) * Long.BYTES;
         if (kind < 0 || kind >= Kind.values().length || presentWords < 0 || givenWords < 0 || payloadBytes < 0 || length > room
                 || headBytes > length || payloadBytes > length
-                || length != headBytes + payloadBytes + (-payloadBytes & (ALIGNMENT - 1)) + TRAILER) {
+                || length != headBytes + payloadBytes + padding(payloadBytes) + TRAILER) {
             return Optional.empty();
         }
-        var crc = crcOf(line);
+        var crc = crcOf(seal);
         update(crc, file.asSlice(begin, length - TRAILER));
         if (crc.getValue() != file.get(LONG, begin + length - TRAILER)) {
             return Optional.empty();
@@ -132,10 +156,10 @@ final class RecordFormat {
     }
 
     /// The first valid record at or behind a place, wherever it begins.
-    static Optional<Found> search(String line, MemorySegment file, long from) {
+    static Optional<Found> search(String seal, MemorySegment file, long from) {
         for (long at = from; at + HEAD_FIXED + TRAILER <= file.byteSize(); at += ALIGNMENT) {
             if (file.get(INT, at) == RECORD_MAGIC) {
-                var found = record(line, file, at);
+                var found = record(seal, file, at);
                 if (found.isPresent()) {
                     return found;
                 }
@@ -155,9 +179,9 @@ final class RecordFormat {
         return BitSet.valueOf(file.asSlice(at, words * Long.BYTES).toArray(LONG));
     }
 
-    private static CRC32C crcOf(String line) {
+    private static CRC32C crcOf(String seal) {
         var crc = new CRC32C();
-        crc.update(line.getBytes(StandardCharsets.UTF_8));
+        crc.update(seal.getBytes(StandardCharsets.UTF_8));
         return crc;
     }
 

@@ -42,8 +42,11 @@ final class Scan {
         if (files.isEmpty() || files.getFirst().firstStep() > afterStep + 1) {
             damage = Optional.of("its segment that begins at step " + (afterStep + 1) + " is missing");
         }
-        for (var file : files) {
-            read(file);
+        for (int i = 0; i < files.size(); i++) {
+            boolean covered = i + 1 < files.size() && files.get(i + 1).firstStep() <= afterStep + 1;
+            if (!covered) { // what is covered may be in use for something else already
+                read(files.get(i));
+            }
         }
         if (damage.isEmpty() && last == null) { // the first header was there before anything relied on it
             damage = Optional.ofNullable(broken);
@@ -53,28 +56,32 @@ final class Scan {
 
     private void read(SegmentFile file) throws IOException {
         var memory = map(file.path());
-        bytes += memory.byteSize();
         var header = RecordFormat.header(memory).filter(h -> h.session().equals(session) && h.line().equals(line)
                 && h.firstStep() == file.firstStep());
         if (header.isEmpty()) {
-            brokenAt(memory, 0, file.path(), "its header is not whole");
+            bytes += memory.byteSize();
+            for (var seal : List.of(RecordFormat.seal(session, line, file.firstStep()), line)) {
+                brokenAt(memory, seal, 0, file.path(), "its header is not whole");
+            }
             return;
         }
         program = header.get().program();
+        var seal = header.get().seal();
         long at = header.get().byteCount();
-        for (var found = RecordFormat.record(line, memory, at); found.isPresent(); found = RecordFormat.record(line, memory, at)) {
-            take(found.get(), file.path());
+        for (var found = RecordFormat.record(seal, memory, at); found.isPresent(); found = RecordFormat.record(seal, memory, at)) {
+            take(found.get(), new Place(file.path(), seal, found.get().begin()));
             at = found.get().end();
         }
         if (damage.isEmpty() && broken == null) {
-            last = new Place(file.path(), at);
+            last = new Place(file.path(), seal, at);
         }
         if (at < memory.byteSize()) {
-            brokenAt(memory, at, file.path(), "the record at byte " + at + " is not whole");
+            brokenAt(memory, seal, at, file.path(), "the record at byte " + at + " is not whole");
         }
+        bytes += at;
     }
 
-    private void take(RecordFormat.Found found, Path file) {
+    private void take(RecordFormat.Found found, Place place) {
         var entry = found.entry();
         if (damage.isPresent() || entry.step() <= afterStep && entry.kind() == Kind.STEP) {
             return;
@@ -84,20 +91,20 @@ final class Scan {
             return;
         }
         if (entry.step() != expected) {
-            damage = Optional.of(broken != null ? broken : "in " + file.getFileName() + " step " + entry.step() + " follows step " + (next - 1));
+            damage = Optional.of(broken != null ? broken : "in " + place.file().getFileName() + " step " + entry.step() + " follows step " + (next - 1));
             return;
         }
         broken = null; // half a record of a file that was given up, and the step was written again behind it
-        records.add(new Reading.Kept(entry, found.payload(), new Place(file, found.begin())));
+        records.add(new Reading.Kept(entry, found.payload(), place));
         next = entry.step() + 1;
     }
 
-    private void brokenAt(MemorySegment memory, long at, Path file, String how) {
+    private void brokenAt(MemorySegment memory, String seal, long at, Path file, String how) {
         var what = "in " + file.getFileName() + " " + how;
         if (damage.isPresent()) {
             return;
         }
-        if (RecordFormat.search(line, memory, at).filter(found -> found.entry().step() >= next).isPresent()) {
+        if (RecordFormat.search(seal, memory, at).filter(found -> found.entry().step() >= next).isPresent()) {
             damage = Optional.of(what);
         } else if (broken == null) {
             broken = what;

@@ -4,7 +4,9 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
@@ -15,52 +17,93 @@ final class Segment {
     /// The most buffers that one call of the system takes.
     private static final int GATHER_MAX = 512;
 
+    private static final int HEAD_BYTES = 8;
+
     private final FileChannel channel;
     private final Path folder;
+    private final String seal;
+    /// Behind which no further record begins.
+    private final long limit;
+    /// Bytes from the file's begin whose blocks stay when records are taken back.
+    private final long room;
     private long end;
     private long lastBegin;
     /// Where records begin, if the file was begun here.
     private final long start;
     private volatile boolean folderSynced;
 
-    private Segment(FileChannel channel, Path folder, long end, long start) {
+    private Segment(FileChannel channel, Beginning its, long end, long start, long room) {
         this.channel = channel;
-        this.folder = folder;
+        this.folder = its.file.getParent();
+        this.seal = its.seal;
+        this.limit = its.limit;
+        this.room = room;
         this.end = end;
         this.lastBegin = end;
         this.start = start;
     }
 
+    /// What a segment begins with.
+    ///
+    /// @param seal what its records are proved with
+    /// @param limit where the next segment begins, so far as one record is not more
+    record Beginning(Path file, ByteBuffer header, String seal, long limit) {}
+
     /// Begins a file; one of its name that never came to hold a record is overwritten.
-    static Segment create(Path file, ByteBuffer header) throws IOException {
-        var channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.TRUNCATE_EXISTING, StandardOpenOption.WRITE);
+    static Segment create(Beginning its) throws IOException {
+        var channel = FileChannel.open(its.file, StandardOpenOption.CREATE, StandardOpenOption.TRUNCATE_EXISTING, StandardOpenOption.WRITE);
         try {
-            int bytes = header.remaining();
-            while (header.hasRemaining()) {
-                channel.write(header);
-            }
-            return new Segment(channel, file.getParent(), bytes, bytes);
+            return begun(channel, its, 0);
         } catch (IOException e) {
             channel.close();
             throw e;
         }
+    }
+
+    /// Begins a file in the place of another, over whose blocks it is written. What that held is no record of this one.
+    static Segment over(Path spare, Beginning its) throws IOException {
+        var channel = FileChannel.open(spare, StandardOpenOption.WRITE);
+        try {
+            var segment = begun(channel, its, channel.size());
+            channel.force(false); // before the name: a segment's header is whole
+            Files.move(spare, its.file, StandardCopyOption.ATOMIC_MOVE);
+            return segment;
+        } catch (IOException e) {
+            channel.close();
+            Files.deleteIfExists(spare);
+            throw e;
+        }
+    }
+
+    private static Segment begun(FileChannel channel, Beginning its, long room) throws IOException {
+        int bytes = its.header.remaining();
+        while (its.header.hasRemaining()) {
+            channel.write(its.header);
+        }
+        return new Segment(channel, its, bytes, bytes, room);
     }
 
     /// Goes on behind the last valid record; what lies there is cut off.
-    static Segment resume(Path file, long end) throws IOException {
-        var channel = FileChannel.open(file, StandardOpenOption.WRITE);
+    static Segment resume(Reading.Place place, long limit) throws IOException {
+        var channel = FileChannel.open(place.file(), StandardOpenOption.WRITE);
         try {
-            channel.truncate(end);
-            channel.position(end);
-            return new Segment(channel, file.getParent(), end, 0);
+            channel.truncate(place.offset());
+            channel.position(place.offset());
+            var its = new Beginning(place.file(), ByteBuffer.allocate(0), place.seal(), limit);
+            return new Segment(channel, its, place.offset(), 0, 0);
         } catch (IOException e) {
             channel.close();
             throw e;
         }
     }
 
-    long end() {
-        return end;
+    String seal() {
+        return seal;
+    }
+
+    /// Whether a record of that size goes here. The first one always does.
+    boolean takes(long bytes) {
+        return isEmpty() || end + bytes <= limit;
     }
 
     /// Whether no record is in the file.
@@ -104,7 +147,12 @@ final class Segment {
 
     private void cutBack(long to, @Nullable IOException because) throws Torn {
         try {
-            channel.truncate(to);
+            if (channel.size() > room) {
+                channel.truncate(Math.max(to, room));
+            }
+            if (to + HEAD_BYTES <= room) { // no record begins with zeros
+                channel.write(ByteBuffer.allocate(HEAD_BYTES), to);
+            }
             channel.position(to);
         } catch (IOException e) {
             throw new Torn(because == null ? e : because);

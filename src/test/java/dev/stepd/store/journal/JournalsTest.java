@@ -23,6 +23,8 @@ class JournalsTest {
     private static final BitSet PRESENT = BitSet.valueOf(new long[] {5});
     private static final BitSet GIVEN = new BitSet();
 
+    private static final int SEGMENT = 4096;
+
     @TempDir
     Path root;
 
@@ -113,6 +115,133 @@ class JournalsTest {
         }
     }
 
+    /// A file of a segment's size with records of another session, as if a snapshot had covered them.
+    private void leaveSpare(Journals journals) throws IOException {
+        try (var arena = Arena.ofConfined(); var journal = journals.begin("old", "l", "p")) {
+            for (long step = 1; step <= 9; step++) {
+                journal.append(entry(step), List.of(arena.allocateFrom(ValueLayout.JAVA_BYTE, payload(step))));
+            }
+        }
+        Path full;
+        try (var files = Files.list(root.resolve("old"))) {
+            full = files.findFirst().orElseThrow();
+        }
+        Files.createDirectories(root.resolve("spare"));
+        Files.write(root.resolve("spare").resolve("1.spare"), Arrays.copyOf(Files.readAllBytes(full), SEGMENT));
+        journals.delete("old");
+    }
+
+    private Path writeOverSpare(int steps) throws IOException {
+        try (var before = new Journals(root, SEGMENT)) {
+            leaveSpare(before);
+        }
+        try (var journals = new Journals(root, SEGMENT)) {
+            var file = write(journals, steps).getFirst();
+            assertThat(file).hasSize(SEGMENT);
+            return file;
+        }
+    }
+
+    @Test
+    void isCutWhereverItIsTornOverWhatWasThereBefore() throws IOException {
+        var file = writeOverSpare(4);
+        var whole = Files.readAllBytes(file);
+        try (var journals = new Journals(root, SEGMENT); var arena = Arena.ofConfined()) {
+            var ends = journals.read("s", "l", 0, arena).records().stream().map(kept -> kept.place().offset()).toList();
+            leaveSpare(journals);
+            var old = Files.readAllBytes(root.resolve("spare").resolve("1.spare"));
+            for (int torn = ends.getFirst().intValue(); torn < SEGMENT; torn++) {
+                var mixed = whole.clone();
+                System.arraycopy(old, torn, mixed, torn, SEGMENT - torn);
+                Files.write(file, mixed);
+                var reading = journals.read("s", "l", 0, arena);
+                var steps = steps(reading);
+                assertThat(steps).as("torn at %d", torn).isEqualTo(upTo(steps.size()));
+                assertThat(reading.damage()).as("torn at %d", torn).isEmpty();
+                if (torn % 37 == 0) {
+                    goesOnFrom(journals, reading, steps.size());
+                }
+            }
+        }
+    }
+
+    @Test
+    void neverReadsAFlippedBitOverWhatWasThereBefore() throws IOException {
+        var file = writeOverSpare(4);
+        var whole = Files.readAllBytes(file);
+        try (var journals = new Journals(root, SEGMENT); var arena = Arena.ofConfined()) {
+            long end = Optional.ofNullable(journals.read("s", "l", 0, arena).last()).orElseThrow().offset();
+            for (int bit = 0; bit < end * 8; bit++) {
+                var flipped = whole.clone();
+                flipped[bit / 8] ^= (byte) (1 << bit % 8);
+                Files.write(file, flipped);
+                var reading = journals.read("s", "l", 0, arena);
+                assertThat(steps(reading)).isEqualTo(upTo(reading.records().size())).hasSizeLessThan(4);
+                assertThat(reading.damage().isPresent() || reading.records().size() == 3).as("bit %d", bit).isTrue();
+            }
+        }
+    }
+
+    @Test
+    void takesBackOverWhatWasThereBefore() throws IOException {
+        var file = writeOverSpare(3);
+        try (var journals = new Journals(root, SEGMENT); var arena = Arena.ofConfined()) {
+            leaveSpare(journals);
+        }
+        Files.delete(file);
+        try (var journals = new Journals(root, SEGMENT); var arena = Arena.ofConfined()) {
+            try (var journal = journals.begin("s", "l", "p")) {
+                for (long step : new long[] {1, 2, 3}) {
+                    journal.append(entry(step), List.of(arena.allocateFrom(ValueLayout.JAVA_BYTE, payload(step))));
+                }
+                journal.withdraw();
+                journal.sync().join();
+            }
+            assertThat(files().getFirst()).hasSize(SEGMENT);
+            var reading = journals.read("s", "l", 0, arena);
+            assertThat(steps(reading)).isEqualTo(upTo(2));
+            assertThat(reading.damage()).isEmpty();
+        }
+    }
+
+    @Test
+    void usesFilesAgainThatASnapshotHasCovered() throws IOException {
+        writeOverSpare(6);
+        try (var journals = new Journals(root, SEGMENT); var arena = Arena.ofConfined()) {
+            try (var journal = journals.begin("s", "l", "p")) {
+                journal.rotate(7);
+                journal.sync().join();
+            }
+            journals.drop("s", "l", 6);
+            try (var journal = journals.begin("other", "l", "p")) {
+                journal.append(entry(1), List.of(arena.allocateFrom(ValueLayout.JAVA_BYTE, payload(1))));
+                journal.sync().join();
+            }
+            assertThat(steps(journals.read("other", "l", 0, arena))).containsExactly(1L);
+            assertThat(SegmentFile.in(root.resolve("other")).getFirst().path()).hasSize(SEGMENT);
+            assertThat(journals.read("s", "l", 6, arena).damage()).isEmpty();
+        }
+    }
+
+    @Test
+    void makesFilesAheadAndNoneWhereNoneAreWanted() throws IOException {
+        try (var spares = new Spares(root.resolve("spare"), SEGMENT)) {
+            spares.makeAhead(SEGMENT);
+        }
+        try (var spares = new Spares(root.resolve("spare"), SEGMENT)) {
+            assertThat(spares.take(2 * SEGMENT)).isEmpty();
+            var made = spares.take(SEGMENT).orElseThrow();
+            assertThat(made).hasBinaryContent(new byte[SEGMENT]);
+            assertThat(spares.take(SEGMENT)).isEmpty();
+            assertThat(spares.keep(made)).isTrue();
+            assertThat(spares.clear()).isTrue();
+            assertThat(spares.clear()).isFalse();
+            assertThat(root.resolve("spare")).isEmptyDirectory();
+            Files.write(made, new byte[SEGMENT - 1]);
+            assertThat(spares.keep(made)).isFalse();
+        }
+    }
+
     private static void goesOnFrom(Journals journals, Reading reading, long step) {
         try (var arena = Arena.ofConfined();
                 var journal = journals.resume("s", "l", "p", Optional.ofNullable(reading.last()).orElseThrow())) {
@@ -129,7 +258,7 @@ class JournalsTest {
             assertThat(files).hasSizeGreaterThan(1);
             for (var file : files) {
                 var whole = Files.readAllBytes(file);
-                for (int bit = 0; bit < whole.length * 8; bit++) {
+                for (int bit = 0; bit < recordsEnd(whole) * 8; bit++) {
                     var flipped = whole.clone();
                     flipped[bit / 8] ^= (byte) (1 << bit % 8);
                     Files.write(file, flipped);
@@ -143,6 +272,29 @@ class JournalsTest {
                 }
                 Files.write(file, whole);
             }
+        }
+    }
+
+    /// Behind it are the zeros of a file made ahead, if it was.
+    private static int recordsEnd(byte[] file) {
+        int end = file.length;
+        while (file[end - 1] == 0) {
+            end--;
+        }
+        return (end + Long.BYTES - 1) / Long.BYTES * Long.BYTES;
+    }
+
+    /// Written by the first version: `kept/journal-v1`.
+    @Test
+    void readsAndContinuesWhatTheFirstVersionWrote() throws IOException {
+        try (var kept = getClass().getResourceAsStream("/kept/journal-v1/0000000000000001-l.journal")) {
+            Files.createDirectories(root.resolve("s"));
+            Files.copy(Optional.ofNullable(kept).orElseThrow(), root.resolve("s").resolve("0000000000000001-l.journal"));
+        }
+        try (var journals = new Journals(root, 1 << 20); var arena = Arena.ofConfined()) {
+            var reading = journals.read("s", "l", 0, arena);
+            assertThat(steps(reading)).isEqualTo(upTo(4));
+            goesOnFrom(journals, reading, 4);
         }
     }
 
