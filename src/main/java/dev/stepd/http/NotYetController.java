@@ -20,11 +20,6 @@ final class NotYetController {
         throw absent("forks");
     }
 
-    @Get("/sessions/{id}/events")
-    HttpResponse<?> events(String id) {
-        throw absent("events");
-    }
-
     @Post("/studies")
     HttpResponse<?> createStudy() {
         throw absent("studies");

@@ -59,7 +59,7 @@ final class Beans {
     @Bean(preDestroy = "close")
     Sessions sessions(Engine engine, SnapshotStore store, Journals journals, ServerSettings settings) {
         return new Sessions(engine, store, journals,
-                new Sessions.Limits(settings.headerLimit(), settings.bytesInFlightMax(), settings.sessionLimit()),
+                new Sessions.Limits(settings.headerLimit(), settings.bytesInFlightMax(), settings.sessionLimit(), settings.eventStreamLimit()),
                 settings.data().resolve("spool"));
     }
 

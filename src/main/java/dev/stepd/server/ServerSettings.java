@@ -20,6 +20,7 @@ import org.jspecify.annotations.Nullable;
 /// @param threads that work on one step at most; the machine's cores when absent
 /// @param headerLimit bytes of the longest safetensors header
 /// @param sessionLimit how many sessions may exist
+/// @param eventStreamLimit how many streams of events may be read at a time
 /// @param cuda whether GPUs are used: `auto`, where there are some, or `off`
 /// @param cudaMemory bytes of each GPU's memory for sessions; 90 % of it when absent
 /// @param pinnedMemory bytes of main memory for bodies on their way to and from all GPUs; a quarter of the machine's when absent
@@ -38,6 +39,7 @@ record ServerSettings(
         @Nullable Integer threads,
         @Bindable(defaultValue = "8MB") @ReadableBytes long headerLimit,
         @Bindable(defaultValue = "10000") int sessionLimit,
+        @Bindable(defaultValue = "1000") int eventStreamLimit,
         @Bindable(defaultValue = "auto") String cuda,
         @Nullable @ReadableBytes Long cudaMemory,
         @Nullable @ReadableBytes Long pinnedMemory,

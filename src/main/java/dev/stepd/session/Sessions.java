@@ -26,7 +26,14 @@ public final class Sessions implements AutoCloseable {
     /// @param headerBytes longest safetensors header
     /// @param bytesInFlight bodies being received or waiting for their step, all sessions together
     /// @param sessions how many may exist
-    public record Limits(long headerBytes, long bytesInFlight, int sessions) {}
+    /// @param eventStreams how many may be read at a time
+    public record Limits(long headerBytes, long bytesInFlight, int sessions, int eventStreams) {
+        private static final int EVENT_STREAMS = 1000;
+
+        public Limits(long headerBytes, long bytesInFlight, int sessions) {
+            this(headerBytes, bytesInFlight, sessions, EVENT_STREAMS);
+        }
+    }
 
     /// A page of sessions and where the next one starts; empty behind the last.
     public record Page(List<Session.Status> sessions, String nextPageToken) {}
@@ -43,7 +50,8 @@ public final class Sessions implements AutoCloseable {
     /// @param engine stays the caller's, like `store` and `journals`: all are closed after this
     /// @param spool the folder that copies are put into where main memory has no room; made when first needed
     public Sessions(Engine engine, SnapshotStore store, Journals journals, Limits limits, @Nullable Path spool) {
-        resources = new Resources(engine, store, journals, new Spool(spool), limits, new Admission(limits.bytesInFlight()), new Lanes());
+        resources = new Resources(engine, store, journals, new Spool(spool), limits, new Admission(limits.bytesInFlight()),
+                new Events(limits.eventStreams()), new Lanes());
         custody = new Custody(resources, sessions);
     }
 
@@ -69,6 +77,7 @@ public final class Sessions implements AutoCloseable {
             }
         } catch (RuntimeException e) {
             live.discard();
+            resources.events().forget(id);
             resources.journals().delete(id);
             throw e;
         }
@@ -119,6 +128,7 @@ public final class Sessions implements AutoCloseable {
             throw e.getCause() instanceof ServiceException known ? known : e;
         }
         sessions.remove(id);
+        resources.events().deleted(id);
     }
 
     public int count() {
@@ -134,6 +144,16 @@ public final class Sessions implements AutoCloseable {
         return resources.admission().isClosed();
     }
 
+    /// How many streams of events are read.
+    public int eventStreams() {
+        return resources.events().openStreams();
+    }
+
+    /// Ends streams of events: nothing more will happen here.
+    public void endEvents() {
+        resources.events().end();
+    }
+
     /// Once draining: whether every body under way has come to its end in time.
     public boolean awaitDrained(Duration limit) throws InterruptedException {
         return resources.admission().awaitLast(limit);
@@ -144,6 +164,7 @@ public final class Sessions implements AutoCloseable {
     public void close() {
         drain();
         custody.close();
+        endEvents();
         var live = new ArrayList<LiveSession>();
         for (var session : sessions.values()) {
             if (session.life() instanceof LiveSession one) {

@@ -136,6 +136,7 @@ final class Snapshots {
                     session.recovered();
                     LOG.info("session {} restored at step {} from snapshot {}",
                             session.id(), session.step(), snapshotId);
+                    session.history().restored(snapshotId, session.step());
                     var digest = new Session.Digest(loaded.stored().step(), loaded.stored().digest());
                     Stages.pass(storeIfDurable().thenApply(nothing -> digest), done);
                 } catch (Throwable e) {
@@ -228,7 +229,9 @@ final class Snapshots {
         storedChanges = capture.changes();
         session.journal().covered(capture.mark());
         removeSuperseded();
-        return new SnapshotInfo(snapshot.id(), snapshot.step(), snapshot.bytes(), digest, snapshot.created());
+        var info = new SnapshotInfo(snapshot.id(), snapshot.step(), snapshot.bytes(), digest, snapshot.created());
+        session.history().snapshot(info);
+        return info;
     }
 
     private void write(Capture capture, String digest) {
