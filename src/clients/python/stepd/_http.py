@@ -10,7 +10,7 @@ import socket
 import time
 import weakref
 from dataclasses import dataclass
-from typing import Any, Callable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, TypeVar, Union
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, TypeVar, Union
 from urllib.parse import urlsplit
 
 from . import _safetensors
@@ -101,6 +101,7 @@ class Connection:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"url is {url!r}, expected http://host:port or https://host:port")
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        self._again = lambda: Connection(url, timeout=timeout, retry=retry, headers=headers)
         self._http = kind(parts.hostname, parts.port, timeout=timeout)
         weakref.finalize(self, self._http.close)  # torch programs never close an optimizer
         self._root = parts.path.rstrip("/")
@@ -111,6 +112,32 @@ class Connection:
 
     def close(self) -> None:
         self._http.close()
+
+    def another(self) -> "Connection":
+        """One more to the same server; the caller closes it."""
+        return self._again()
+
+    def lines_of_events(self, path: str) -> Iterator[Mapping[str, str]]:
+        """Each event of a stream of them, its fields by name, until the server ends it. Nothing is sent again."""
+        request = f"GET {path}"
+        try:
+            self._open()
+            self._send("GET", path, None, {**self._headers, "Accept": "text/event-stream"})
+            response = self._http.getresponse()
+            if response.status >= 300:
+                retry_after = _seconds(response.headers.get("Retry-After"))
+                raise from_answer(request, response.status, response.read(), retry_after)
+            fields: Dict[str, str] = {}
+            for line in iter(response.readline, b""):
+                name, _, value = line.decode().rstrip("\r\n").partition(":")
+                if name:
+                    fields[name] = value.lstrip(" ")
+                elif not value and fields:
+                    if "event" in fields:
+                        yield fields
+                    fields = {}
+        except (OSError, http.client.HTTPException) as error:
+            raise ConnectionFailed(request, f"{type(error).__name__}: {error}".rstrip(": ")) from error
 
     def exchange(
         self,

@@ -9,6 +9,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.BitSet;
 import java.util.Comparator;
 import java.util.List;
@@ -22,7 +23,7 @@ public record ReplayTiming(double replay, double stepping) {
     private static final int ELEMENTS = 1_000_000;
     private static final int FEW = 8;
     private static final int MANY = 108;
-    private static final Sessions.Limits LIMITS = new Sessions.Limits(1 << 20, 1L << 30, 100);
+    private static final Sessions.Limits LIMITS = new Sessions.Limits(1 << 20, 1L << 30, 100, Duration.ofHours(1));
 
     public static ReplayTiming measure() throws IOException {
         var folder = Files.createTempDirectory("stepd-bench");

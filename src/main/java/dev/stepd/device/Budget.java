@@ -8,12 +8,15 @@ import java.util.concurrent.atomic.AtomicLong;
 /// Bytes that may be handed out, and how many are. Safe for concurrent use.
 public final class Budget {
     private final long capacityBytes;
+    private final String device;
     private final String kind;
     private final AtomicLong usedBytes = new AtomicLong();
 
+    /// @param device whose sessions take these bytes
     /// @param kind what the bytes are of, for messages: `memory on cuda:0`
-    public Budget(long capacityBytes, String kind) {
+    public Budget(long capacityBytes, String device, String kind) {
         this.capacityBytes = capacityBytes;
+        this.device = device;
         this.kind = kind;
     }
 
@@ -48,6 +51,6 @@ public final class Budget {
     public ServiceException outOfMemory(String purpose, long needed, long free) {
         return new ServiceException(ErrorCode.OUT_OF_MEMORY,
                 purpose + " needs " + needed + " bytes of " + kind + ", " + free + " are free",
-                Map.of("bytes_needed", needed, "bytes_free", free));
+                Map.of("bytes_needed", needed, "bytes_free", free, "device", device));
     }
 }

@@ -48,6 +48,7 @@ final class Measure implements AutoCloseable {
                 ofInputs.add(input.ofTensors() ? measuring(optimizer, new Clip.None(), input.offset()) : null);
             }
             this.clip = optimizer.clip();
+            forgetClipped();
             this.ofGradient = measuring(optimizer, clip, 0);
         } catch (RuntimeException e) {
             ofInputs.forEach(Measure::close);
@@ -71,6 +72,12 @@ final class Measure implements AutoCloseable {
         ofGradient.close();
         ofGradient = measuring;
         clip = changed.clip();
+        forgetClipped();
+    }
+
+    /// What nobody measures is not a number.
+    private void forgetClipped() {
+        clippedNorm.segment().set(ValueLayout.JAVA_DOUBLE, 0, Double.NaN);
     }
 
     /// What steps may use of it.

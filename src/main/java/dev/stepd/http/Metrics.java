@@ -4,6 +4,7 @@ import dev.stepd.error.ErrorCode;
 import dev.stepd.session.Sessions;
 import dev.stepd.session.StepAnswer;
 import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.FunctionCounter;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Timer;
@@ -13,6 +14,7 @@ import java.time.Duration;
 import java.util.EnumMap;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.function.ToDoubleFunction;
 
 /// What `/prometheus` tells of the step path. Every meter is looked up once: counting a step is a few additions.
 @Singleton
@@ -51,6 +53,12 @@ final class Metrics {
             problems.put(code, Counter.builder("stepd.problems").description("requests refused")
                     .tag("type", code.slug()).register(registry));
         }
+        moved(registry, sessions, "memory", Sessions.Sleep::toMemory);
+        moved(registry, sessions, "disk", Sessions.Sleep::toDisk);
+        FunctionCounter.builder("stepd.sessions.woken", sessions, all -> all.get().sleep().wakes())
+                .description("sessions that woke for a step").register(registry);
+        asleep(registry, sessions, "memory", Sessions.Sleep::inMemory);
+        asleep(registry, sessions, "disk", Sessions.Sleep::onDisk);
         Gauge.builder("stepd.sessions", sessions, all -> all.get().count())
                 .description("sessions there are").register(registry);
         Gauge.builder("stepd.event.streams", sessions, all -> all.get().eventStreams())
@@ -80,6 +88,18 @@ final class Metrics {
 
     void problem(ErrorCode code) {
         problems.get(code).increment();
+    }
+
+    private static void moved(
+            MeterRegistry registry, Provider<Sessions> sessions, String tier, ToDoubleFunction<Sessions.Sleep> count) {
+        FunctionCounter.builder("stepd.sessions.evicted", sessions, all -> count.applyAsDouble(all.get().sleep()))
+                .description("sessions that left for somewhere slower to make room").tag("to", tier).register(registry);
+    }
+
+    private static void asleep(
+            MeterRegistry registry, Provider<Sessions> sessions, String tier, ToDoubleFunction<Sessions.Sleep> count) {
+        Gauge.builder("stepd.sessions.asleep", sessions, all -> count.applyAsDouble(all.get().sleep()))
+                .description("sessions not on their device").tag("tier", tier).register(registry);
     }
 
     private static Counter counter(MeterRegistry registry, String name, String description) {

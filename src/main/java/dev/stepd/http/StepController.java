@@ -143,6 +143,9 @@ final class StepController {
         var timing = new StringBuilder(96);
         duration(timing, "recv", timings.receiveNanos());
         duration(timing.append(", "), "queue", timings.queueNanos());
+        if (timings.wakeNanos() > 0) {
+            duration(timing.append(", "), "wake", timings.wakeNanos());
+        }
         duration(timing.append(", "), "compute", timings.computeNanos());
         duration(timing.append(", "), "send", sendNanos);
         response.header("Server-Timing", timing);

@@ -24,6 +24,9 @@ final class Wire {
         json.put("state_bytes", status.stateBytes());
         json.put("has_parameters", status.hasParameters());
         json.put("device", status.device());
+        if (!status.tier().isEmpty()) {
+            json.put("tier", status.tier());
+        }
         json.put("status", status.status());
         json.put("created", status.created().toString());
         return json;

@@ -30,7 +30,7 @@ public sealed interface Clip {
     /// By how much it shortens a gradient: 1 where it leaves it as it is.
     ///
     /// @param norm of the gradient
-    /// @param measured what [#measure] came to
+    /// @param measured what [#measure] came to, NaN if it had nothing
     /// @return NaN where that cannot be told
     double factor(double norm, double measured);
 

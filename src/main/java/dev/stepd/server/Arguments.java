@@ -55,6 +55,7 @@ final class Arguments {
             Flag.of("db-password", Value.SECRET, "the password; the variable STEPD_DB_PASSWORD is not seen by others"),
             Flag.of("db-lease", Value.TIME, "silence after which another server takes this one's sessions (30s)"),
             Flag.of("memory", Value.SIZE, "memory for sessions and bodies (three quarters of the machine's)"),
+            Flag.of("idle-after", Value.TIME, "how long a session keeps its memory unused when others need it (10s)"),
             Flag.of("bytes-in-flight", Value.SIZE, "memory for bodies alone (a quarter of --memory)"),
             Flag.of("threads", Value.N, "threads that work on one step at most (the machine's cores)"),
             Flag.of("cuda", Value.CUDA, "whether GPUs are used where there are some (auto)"),

@@ -38,12 +38,17 @@ final class Buffers implements AutoCloseable {
         return new Lease(taken.segment(), () -> giveBack(taken));
     }
 
+    /// Frees what is not taken.
+    synchronized void shrink() {
+        free.forEach(HostRegion::close);
+        free.clear();
+    }
+
     /// Frees what is not taken; the rest goes when it comes back.
     @Override
     public synchronized void close() {
         closed = true;
-        free.forEach(HostRegion::close);
-        free.clear();
+        shrink();
     }
 
     private void giveBack(HostRegion region) {

@@ -30,6 +30,11 @@ record Capture(
     /// @throws dev.stepd.error.ServiceException `UNAVAILABLE` when there is room for a copy neither in main memory nor in a file
     static Capture copy(LiveSession session, StoredSnapshot.Origin origin, Instant created) {
         var live = live(session, origin, created);
+        var asleep = session.residence().asleep();
+        if (asleep != null) { // a copy already
+            var memory = asleep.memory().retain();
+            return new Capture(live.row, live.snapshot, live.parts, live.changes, live.mark, memory::release);
+        }
         var image = Image.of(session.resources(), session.tensorNames(), session.stepper(), "a snapshot of session " + session.id());
         return new Capture(live.row, live.snapshot, image.parts().stream().map(StatePart::of).toList(), live.changes, live.mark,
                 image::release);
@@ -37,9 +42,11 @@ record Capture(
 
     /// The session's own memory; on the strand, which must wait until it is stored.
     static Capture live(LiveSession session, StoredSnapshot.Origin origin, Instant created) {
-        var stepper = session.stepper();
-        var parts = Image.live(session.tensorNames(), stepper);
-        var metadata = new LinkedHashMap<>(StateMetadata.write(stepper.step(), stepper.tensorSteps(), stepper.formats()));
+        var asleep = session.residence().asleep();
+        var parts = asleep != null ? asleep.parts().stream().map(StatePart::of).toList()
+                : Image.live(session.tensorNames(), session.stepper());
+        var tensorSteps = asleep != null ? asleep.tensorSteps() : session.stepper().tensorSteps();
+        var metadata = new LinkedHashMap<>(StateMetadata.write(session.step(), tensorSteps, session.residence().formats()));
         metadata.put("format", FORMAT);
         metadata.put("program", session.programHash());
         var mark = session.journal().mark();
@@ -47,7 +54,7 @@ record Capture(
             metadata.put(JOURNAL, mark.line());
         }
         var manifest = new SafetensorsHeader(Expected.like("array", parts).header().entries(), metadata);
-        var snapshot = new StoredSnapshot(Identifier.next(), session.id(), stepper.step(), stepper.tensorSteps(),
+        var snapshot = new StoredSnapshot(Identifier.next(), session.id(), session.step(), tensorSteps,
                 session.programHash(), manifest.json(), origin, manifest.dataBytes(), "", created);
         return new Capture(session.row(), snapshot, parts, session.changes(), mark, () -> {});
     }

@@ -13,7 +13,7 @@ import java.util.Map;
 final class DescriptionPatch {
     private static final List<String> CHANGEABLE =
             List.of("name", "optimizer", "groups", "schedule", "clip", "wrap", "average", "non_finite", "metrics",
-                    "snapshot_every");
+                    "snapshot_every", "pinned");
 
     private DescriptionPatch() {}
 

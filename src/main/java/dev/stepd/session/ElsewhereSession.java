@@ -14,6 +14,6 @@ record ElsewhereSession(
     public Session.Status status() {
         return new Session.Status(stored.id(), description, durableStep, durableStep, 0, false,
                 String.valueOf(description.getOrDefault("device", "")),
-                new Standing.Taken(owner).text(), stored.created());
+                "", new Standing.Taken(owner).text(), stored.created());
     }
 }

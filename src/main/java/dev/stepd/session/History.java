@@ -26,7 +26,8 @@ final class History {
     private static final int RECEIVE = 7;
     private static final int QUEUE = 8;
     private static final int COMPUTE = 9;
-    private static final int NUMBERS = 10;
+    private static final int WAKE = 10;
+    private static final int NUMBERS = 11;
     private static final double MILLIS = 1e-6;
 
     /// What is no step.
@@ -64,6 +65,7 @@ final class History {
             numbers[at + RECEIVE] = timings.receiveNanos();
             numbers[at + QUEUE] = timings.queueNanos();
             numbers[at + COMPUTE] = timings.computeNanos();
+            numbers[at + WAKE] = timings.wakeNanos();
             waiting = streams;
         }
         wake(waiting);
@@ -225,9 +227,20 @@ final class History {
         known(data, "param_norm", real(entry, PARAM_NORM));
         known(data, "clip", real(entry, CLIP));
         data.put("non_finite", notes[entry] == null ? Map.of() : notes[entry]);
-        data.put("timings", Map.of("recv", number(entry, RECEIVE) * MILLIS, "queue", number(entry, QUEUE) * MILLIS,
-                "compute", number(entry, COMPUTE) * MILLIS));
+        data.put("timings", timings(entry));
         return new Event(id(position), "step", data);
+    }
+
+    /// Milliseconds, by the names of `Server-Timing`.
+    private Map<String, Object> timings(int entry) {
+        var timings = new LinkedHashMap<String, Object>();
+        timings.put("recv", number(entry, RECEIVE) * MILLIS);
+        timings.put("queue", number(entry, QUEUE) * MILLIS);
+        if (number(entry, WAKE) > 0) {
+            timings.put("wake", number(entry, WAKE) * MILLIS);
+        }
+        timings.put("compute", number(entry, COMPUTE) * MILLIS);
+        return timings;
     }
 
     private static void known(Map<String, @Nullable Object> data, String name, double value) {

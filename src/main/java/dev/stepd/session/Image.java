@@ -28,9 +28,14 @@ record Image(long step, List<Long> tensorSteps, List<Part> parts, Lease memory) 
     /// @param tensors names as declared
     /// @throws dev.stepd.error.ServiceException `UNAVAILABLE` when there is room neither in main memory nor in a file
     static Image of(Resources resources, List<String> tensors, Stepper stepper, String purpose) {
+        return of(resources, tensors, stepper, purpose, false);
+    }
+
+    /// @param inFile whether main memory must not be used
+    static Image of(Resources resources, List<String> tensors, Stepper stepper, String purpose, boolean inFile) {
         var live = live(tensors, stepper);
         long bytes = live.stream().mapToLong(part -> part.array().byteSize()).sum();
-        var memory = resources.copyAside(live, bytes, purpose);
+        var memory = inFile ? resources.copyToFile(live, bytes, purpose) : resources.copyAside(live, bytes, purpose);
         return new Image(stepper.step(), stepper.tensorSteps(), Expected.like("array", live).parts(memory.memory()), memory);
     }
 
@@ -40,6 +45,15 @@ record Image(long step, List<Long> tensorSteps, List<Part> parts, Lease memory) 
                 .map(e -> new Part(e.key(), e.dtype(), e.shape(), memory.memory().asSlice(e.begin(), e.byteCount())))
                 .toList();
         return new Image(step, tensorSteps, parts, memory);
+    }
+
+    /// The same in a file. This one stays.
+    ///
+    /// @throws dev.stepd.error.ServiceException `UNAVAILABLE` when there is no room
+    Image inFile(Resources resources, String purpose) {
+        var all = parts.stream().map(StatePart::of).toList();
+        var file = resources.copyToFile(all, memory.memory().byteSize(), purpose);
+        return new Image(step, tensorSteps, Expected.like("array", all).parts(file.memory()), file);
     }
 
     boolean hasParameters() {

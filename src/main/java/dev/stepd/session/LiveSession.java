@@ -1,5 +1,6 @@
 package dev.stepd.session;
 
+import dev.stepd.engine.BodyLayout;
 import dev.stepd.engine.Engine.Blueprint;
 import dev.stepd.engine.Stepper;
 import dev.stepd.error.ServiceException;
@@ -10,6 +11,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -22,7 +25,8 @@ final class LiveSession implements Life {
     private final String id;
     private final Instant created;
     private final Resources resources;
-    private final Stepper stepper;
+    private final Residence residence;
+    private final BodyLayout body;
     private final Strand strand;
     private final Buffers buffers;
     private final Steps steps;
@@ -31,7 +35,6 @@ final class LiveSession implements Life {
     private final StepJournal journal;
     private final History history;
     private final long stateBytes;
-    private final String device;
 
     private volatile SessionDescription description;
     private volatile Map<String, Object> resolved;
@@ -40,13 +43,14 @@ final class LiveSession implements Life {
     private volatile long step;
     private volatile boolean hasParameters;
     private volatile boolean needsParameters;
+    private volatile long lastUsed;
     private long changes;
     private boolean freed;
 
     /// @throws ServiceException when the optimizer is not one, or there is no memory for it
     static LiveSession create(Resources resources, String id, Instant created, SessionDescription description) {
-        return resources.engine().create(description.blueprint(), description.device(),
-                stepper -> new LiveSession(resources, id, created, description, stepper));
+        return resources.tiers().withRoom(() -> resources.engine().create(description.blueprint(), description.device(),
+                stepper -> new LiveSession(resources, id, created, description, stepper)));
     }
 
     private LiveSession(
@@ -54,12 +58,13 @@ final class LiveSession implements Life {
         this.id = id;
         this.created = created;
         this.resources = resources;
-        this.stepper = stepper;
+        this.residence = new Residence(this, stepper);
+        this.body = stepper.body();
+        this.lastUsed = System.nanoTime();
         this.description = description;
         this.resolved = Collections.unmodifiableMap(description.resolved(resources.engine()));
         this.programHash = resources.engine().programHash(description.blueprint());
         this.stateBytes = stepper.stateBytes();
-        this.device = stepper.deviceName();
         long elements = stepper.layout().elementCount();
         this.strand = new Strand(resources.lanes().stepping(elements));
         this.buffers = new Buffers(stepper.hostMemory(), stepper.body().byteCount(),
@@ -69,7 +74,8 @@ final class LiveSession implements Life {
         this.snapshots = new Snapshots(this);
         this.journal = new StepJournal(this);
         this.history = resources.events().of(id);
-        publish();
+        publish(stepper);
+        resources.tiers().add(this);
     }
 
     String id() {
@@ -80,9 +86,37 @@ final class LiveSession implements Life {
         return resources;
     }
 
-    /// For tasks on the strand only, but for what says otherwise.
+    /// Awake, for tasks on the strand only, but for what says otherwise.
+    ///
+    /// @throws ServiceException `UNAVAILABLE` when the session sleeps and there is no room for it now
     Stepper stepper() {
-        return stepper;
+        return residence.awake();
+    }
+
+    Residence residence() {
+        return residence;
+    }
+
+    BodyLayout body() {
+        return body;
+    }
+
+    /// When the session was stepped last or otherwise in use, by [System#nanoTime].
+    long lastUsed() {
+        return lastUsed;
+    }
+
+    void used() {
+        lastUsed = System.nanoTime();
+    }
+
+    /// Declares that nobody is using the session yet, so that it may leave for others.
+    void unused() {
+        lastUsed = resources.tiers().idleSince();
+    }
+
+    boolean isReady() {
+        return standing() instanceof Standing.Ready;
     }
 
     Buffers buffers() {
@@ -139,6 +173,10 @@ final class LiveSession implements Life {
         return needsParameters;
     }
 
+    long stateBytes() {
+        return stateBytes;
+    }
+
     boolean isSmall() {
         return buffers.bytes() < Lanes.SMALL_ELEMENTS_MAX * Float.BYTES;
     }
@@ -146,7 +184,7 @@ final class LiveSession implements Life {
     /// With the device lost, every session on it is, whoever met the error.
     private Standing standing() {
         var now = standing;
-        var lost = stepper.reasonLost();
+        var lost = residence.reasonLost();
         return lost != null && (now instanceof Standing.Ready || now instanceof Standing.Failed) ? new Standing.Stranded(lost) : now;
     }
 
@@ -177,7 +215,7 @@ final class LiveSession implements Life {
     @Override
     public Session.Status status() {
         return new Session.Status(id, resolved, step, snapshots.durableStep(), stateBytes, hasParameters,
-                device, standingText(), created);
+                residence.device(), residence.tier().text(), standingText(), created);
     }
 
     private String standingText() {
@@ -195,9 +233,17 @@ final class LiveSession implements Life {
         strand.execute(task);
     }
 
-    /// Runs a short task on the calling thread if the session is idle and small, else on the strand. It must not throw.
+    /// Does something now if the session is idle; it must not throw.
+    ///
+    /// @return whether it was done, and said so
+    boolean tryOnStrand(BooleanSupplier task) {
+        var done = new AtomicBoolean();
+        return strand.tryHere(() -> done.set(task.getAsBoolean())) && done.get();
+    }
+
+    /// Runs a short task on the calling thread if the session is idle, small and awake, else on the strand. It must not throw.
     void onStrandOrHere(Runnable task) {
-        if (isSmall()) {
+        if (isSmall() && residence.tier() == Tier.DEVICE) {
             strand.executeHere(task);
         } else {
             strand.execute(task);
@@ -236,7 +282,7 @@ final class LiveSession implements Life {
     /// Declares on the strand that parameters, slots or counters moved.
     void changed() {
         changes++;
-        publish();
+        publish(residence.awake());
     }
 
     /// How often the state changed so far; on the strand.
@@ -244,7 +290,7 @@ final class LiveSession implements Life {
         return changes;
     }
 
-    private void publish() {
+    private void publish(Stepper stepper) {
         step = stepper.step();
         hasParameters = stepper.hasParameters();
         needsParameters = stepper.needsParameters();
@@ -252,11 +298,12 @@ final class LiveSession implements Life {
 
     /// Takes a new description, from the next step on; on the strand.
     void reconfigure(SessionDescription next) {
+        var stepper = residence.awake();
         resources.engine().reconfigure(stepper, next.blueprint());
         programHash = resources.engine().programHash(next.blueprint());
         resolved = Collections.unmodifiableMap(next.resolved(resources.engine()));
         description = next;
-        publish();
+        publish(stepper);
         history.reconfigured(step);
     }
 
@@ -362,12 +409,13 @@ final class LiveSession implements Life {
             return;
         }
         freed = true;
+        resources.tiers().remove(this);
         // the stepper first: a device may still read what arrived in a buffer
-        for (var part : List.<Runnable>of(journal::close, steps::forget, stepper::close, buffers::close)) {
+        for (var part : List.<Runnable>of(journal::close, steps::forget, residence::close, buffers::close)) {
             try {
                 part.run();
             } catch (RuntimeException e) {
-                LOG.error("session {} ended, not all it had on {} could be freed", id, device, e);
+                LOG.error("session {} ended, not all it had on {} could be freed", id, residence.device(), e);
             }
         }
     }

@@ -15,6 +15,6 @@ record LostSession(
     public Session.Status status() {
         return new Session.Status(stored.id(), description, durableStep, durableStep, 0, false,
                 String.valueOf(description.getOrDefault("device", "")),
-                new Standing.Failed(reason).text(), stored.created());
+                "", new Standing.Failed(reason).text(), stored.created());
     }
 }

@@ -34,6 +34,7 @@ final class Recovery {
             }
             var live = revive(resources, row, newest);
             replay(live, newest);
+            live.unused();
             LOG.info("session {} is back at step {}", row.id(), live.step());
             return Optional.of(live);
         } catch (ServiceException e) {

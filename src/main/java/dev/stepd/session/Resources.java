@@ -14,7 +14,7 @@ import java.util.function.Consumer;
 /// What all sessions share.
 record Resources(
         Engine engine, SnapshotStore store, Journals journals, Spool spool, Sessions.Limits limits, Admission admission, Events events,
-        Lanes lanes) {
+        Lanes lanes, Tiers tiers) {
     /// Main memory for a while, beside what sessions hold for good.
     ///
     /// @throws ServiceException `UNAVAILABLE` when there is none now
@@ -23,6 +23,9 @@ record Resources(
             var region = engine.hostMemory().allocate(bytes, purpose);
             return new Lease(region.segment(), region::close);
         } catch (ServiceException e) {
+            if (e.code() == ErrorCode.OUT_OF_MEMORY) {
+                tiers.ask(e);
+            }
             throw forNow(e);
         }
     }
@@ -48,6 +51,20 @@ record Resources(
     Lease copyAside(List<StatePart> parts, long bytes, String purpose) {
         return aside(bytes, purpose, memory -> Copying.gather(parts, memory),
                 sink -> parts.forEach(part -> Copying.show(part.array(), sink)));
+    }
+
+    /// The same without main memory.
+    Lease copyToFile(List<StatePart> parts, long bytes, String purpose) {
+        return putInFile(bytes, purpose, sink -> parts.forEach(part -> Copying.show(part.array(), sink)));
+    }
+
+    /// [#putAside] without main memory.
+    Lease putInFile(long bytes, String purpose, Consumer<Consumer<MemorySegment>> source) {
+        try {
+            return spool.put(bytes, purpose, source);
+        } catch (Spool.NoRoom e) {
+            throw new ServiceException(ErrorCode.UNAVAILABLE, purpose + ": " + e.getMessage(), e);
+        }
     }
 
     private Lease aside(long bytes, String purpose, Consumer<MemorySegment> fill, Consumer<Consumer<MemorySegment>> source) {

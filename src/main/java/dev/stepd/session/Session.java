@@ -14,9 +14,9 @@ import java.util.concurrent.CompletionStage;
 /// One model being trained: a stepper, its exactly-once step numbers, its snapshots. Safe for concurrent use; whatever
 /// changes state runs on the session's strand, one at a time.
 public final class Session {
-    /// The session as clients see it. `description` is the JSON object with everything resolved
+    /// The session as clients see it. `tier` is where its state is: `device`, or, while it sleeps, `memory` or `disk`. `description` is the JSON object with everything resolved
     /// (`name`, `optimizer`, `tensors`, `groups`, `schedule`, `clip`, `wrap`, `average`, `state`, `non_finite`, `durability`,
-    /// `snapshot_every`, `device`).
+    /// `snapshot_every`, `device`, `pinned`).
     public record Status(
             String id,
             Map<String, Object> description,
@@ -25,6 +25,7 @@ public final class Session {
             long stateBytes,
             boolean hasParameters,
             String device,
+            String tier,
             String status,
             Instant created) {}
 

@@ -26,8 +26,9 @@ import org.jspecify.annotations.Nullable;
 ///
 /// @param snapshotEvery steps between two automatic snapshots
 /// @param device as asked for; the engine knows what there is
+/// @param pinned whether it keeps its place on the device though nobody steps it
 record SessionDescription(
-        String name, Blueprint blueprint, Durability durability, long snapshotEvery, String device) {
+        String name, Blueprint blueprint, Durability durability, long snapshotEvery, String device, boolean pinned) {
     private static final int NAME_LENGTH_MAX = 200;
     private static final int TENSOR_NAME_LENGTH_MAX = 512;
     private static final long SNAPSHOT_EVERY_DEFAULT = 1000;
@@ -61,8 +62,9 @@ record SessionDescription(
         var durability = choice(fields, "durability", Durability.SNAPSHOT);
         long every = fields.integer("snapshot_every", 1).orElse(SNAPSHOT_EVERY_DEFAULT);
         var device = fields.string("device").orElse(Devices.AUTO);
+        boolean pinned = fields.bool("pinned").orElse(false);
         fields.finish();
-        return new SessionDescription(name, blueprint, durability, every, device);
+        return new SessionDescription(name, blueprint, durability, every, device, pinned);
     }
 
     /// The description with every default in its place, readable by [#parse] again.
@@ -91,6 +93,7 @@ record SessionDescription(
         json.put("durability", lower(durability));
         json.put("snapshot_every", snapshotEvery);
         json.put("device", device);
+        json.put("pinned", pinned);
         return json;
     }
 

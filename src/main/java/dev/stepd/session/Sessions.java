@@ -26,14 +26,20 @@ public final class Sessions implements AutoCloseable {
     /// @param headerBytes longest safetensors header
     /// @param bytesInFlight bodies being received or waiting for their step, all sessions together
     /// @param sessions how many may exist
+    /// @param idle how long a session keeps its place on its device after it was stepped last, when others need it
     /// @param eventStreams how many may be read at a time
-    public record Limits(long headerBytes, long bytesInFlight, int sessions, int eventStreams) {
+    public record Limits(long headerBytes, long bytesInFlight, int sessions, Duration idle, int eventStreams) {
         private static final int EVENT_STREAMS = 1000;
 
-        public Limits(long headerBytes, long bytesInFlight, int sessions) {
-            this(headerBytes, bytesInFlight, sessions, EVENT_STREAMS);
+        public Limits(long headerBytes, long bytesInFlight, int sessions, Duration idle) {
+            this(headerBytes, bytesInFlight, sessions, idle, EVENT_STREAMS);
         }
     }
+
+    /// Sessions that went to sleep to make room, that woke, and that sleep now.
+    ///
+    /// @param toMemory, toDisk how often a session was moved there
+    public record Sleep(long toMemory, long toDisk, long wakes, long inMemory, long onDisk) {}
 
     /// A page of sessions and where the next one starts; empty behind the last.
     public record Page(List<Session.Status> sessions, String nextPageToken) {}
@@ -50,8 +56,9 @@ public final class Sessions implements AutoCloseable {
     /// @param engine stays the caller's, like `store` and `journals`: all are closed after this
     /// @param spool the folder that copies are put into where main memory has no room; made when first needed
     public Sessions(Engine engine, SnapshotStore store, Journals journals, Limits limits, @Nullable Path spool) {
+        var lanes = new Lanes();
         resources = new Resources(engine, store, journals, new Spool(spool), limits, new Admission(limits.bytesInFlight()),
-                new Events(limits.eventStreams()), new Lanes());
+                new Events(limits.eventStreams()), lanes, new Tiers(limits.idle(), lanes));
         custody = new Custody(resources, sessions);
     }
 
@@ -129,6 +136,10 @@ public final class Sessions implements AutoCloseable {
         }
         sessions.remove(id);
         resources.events().deleted(id);
+    }
+
+    public Sleep sleep() {
+        return resources.tiers().tally();
     }
 
     public int count() {

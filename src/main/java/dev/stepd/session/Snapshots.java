@@ -61,12 +61,12 @@ final class Snapshots {
     /// next is taken at the first step after it. A failure is logged, and told by a durable step that stays behind.
     void afterStep() {
         var description = session.description();
-        boolean due = session.stepper().step() - takenAtStep >= description.snapshotEvery() || session.journal().isLong();
+        boolean due = session.step() - takenAtStep >= description.snapshotEvery() || session.journal().isLong();
         if (!description.durability().keeps() || !due
                 || !automaticUnderWay.compareAndSet(false, true)) {
             return;
         }
-        takenAtStep = session.stepper().step();
+        takenAtStep = session.step();
         storeOrFail(Origin.AUTOMATIC).whenComplete((info, failure) -> {
             automaticUnderWay.set(false);
             if (failure != null) {
@@ -191,7 +191,7 @@ final class Snapshots {
     }
 
     private CompletableFuture<SnapshotInfo> store(Origin origin) {
-        takenAtStep = session.stepper().step();
+        takenAtStep = session.step();
         var created = nextCreated();
         Capture copy;
         try {

@@ -16,7 +16,9 @@ public record StepAnswer(
         Runnable release)
         implements AutoCloseable {
     /// Nanoseconds of each stretch of a step up to the reply.
-    public record Timings(long receiveNanos, long queueNanos, long computeNanos) {}
+    ///
+    /// @param wakeNanos 0 unless the session slept
+    public record Timings(long receiveNanos, long queueNanos, long wakeNanos, long computeNanos) {}
 
     public double lr() {
         return metrics.lr();

@@ -65,7 +65,8 @@ final class StepBody implements Incoming<StepAnswer>, SafetensorsReceiver.Destin
             steps.gradients().requireAll(match, "; send every tensor's, or ask for partial=true");
         }
         given = steps.inputs().given(match);
-        ahead = steps.session().isSmall() ? null : new Ahead(steps.session().stepper(), buffer.memory(), match);
+        var awake = steps.session().residence().forBody();
+        ahead = steps.session().isSmall() || awake == null ? null : new Ahead(awake, buffer.memory(), match);
         return steps.gradients().destinations(match, buffer.memory());
     }
 

@@ -71,7 +71,7 @@ final class StepJournal {
 
     /// Whether so much was written that another snapshot is due.
     boolean isLong() {
-        return active && bytesSinceSnapshot >= Math.max(SNAPSHOT_BYTES, SNAPSHOT_STATES * session.stepper().stateBytes());
+        return active && bytesSinceSnapshot >= Math.max(SNAPSHOT_BYTES, SNAPSHOT_STATES * session.stateBytes());
     }
 
     /// Begins the journal of a new session; blocks.
@@ -91,11 +91,11 @@ final class StepJournal {
             return;
         }
         requireAnchor();
-        long step = session.stepper().step() + 1;
+        long step = session.step() + 1;
         var its = opened(step);
         try {
             bytesSinceSnapshot += its.append(Entry.step(step, body, present, given),
-                    Stretches.of(session.stepper().body(), present, given, memory));
+                    Stretches.of(session.body(), present, given, memory));
         } catch (ServiceException e) {
             if (its.isBroken()) {
                 anchored = false;
@@ -155,7 +155,7 @@ final class StepJournal {
             beginAnew();
             last = before;
         }
-        long step = session.stepper().step();
+        long step = session.step();
         var its = opened(step + 1);
         if (step != markedStep || !line.equals(markedLine)) {
             its.rotate(step + 1);

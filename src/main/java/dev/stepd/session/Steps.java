@@ -61,6 +61,33 @@ final class Steps {
         parametersHeader = parameters.header().framed();
     }
 
+    /// Whether a body is on its way; from any thread.
+    boolean isExpecting() {
+        return underWay.get() > 0;
+    }
+
+    /// Moves the last answer out of the memory of bodies; on the strand.
+    ///
+    /// @param inFile whether main memory must not be used
+    /// @throws ServiceException `UNAVAILABLE` when there is no room, and it stays
+    void moveAnswer(boolean inFile) {
+        var before = last.get();
+        if (before == null || !before.deltas().tryRetain()) {
+            return;
+        }
+        try {
+            var memory = before.deltas().memory();
+            var purpose = "the last answer of session " + session.id();
+            var resources = session.resources();
+            var moved = inFile ? resources.putInFile(memory.byteSize(), purpose, sink -> sink.accept(memory))
+                    : resources.putAside(memory.byteSize(), purpose, sink -> sink.accept(memory));
+            var after = new LastStep(before.number(), before.body(), before.metrics(), before.match(), moved);
+            release(last.compareAndSet(before, after) ? before : after);
+        } finally {
+            before.deltas().release();
+        }
+    }
+
     /// Admits a body. What can be refused without it is refused here.
     Incoming<StepAnswer> receive(StepOrder order) {
         session.requireReady();
@@ -107,14 +134,15 @@ final class Steps {
         session.requireReady();
         var order = body.order();
         var before = last.get();
-        long current = session.stepper().step();
+        session.used();
+        long current = session.step();
         boolean answered = before != null && before.number() == current && before.deltas().tryRetain();
         try {
             boolean same = answered && before.body().equals(fingerprint);
             return switch (StepDecision.of(order.number(), current, answered, same)) {
                 case APPLY -> apply(body, fingerprint, queueNanos);
                 case REPLAY ->
-                    answer(before, order.returned(), new StepAnswer.Timings(body.receiveNanos(), queueNanos, 0), true);
+                    answer(before, order.returned(), new StepAnswer.Timings(body.receiveNanos(), queueNanos, 0, 0), true);
                 case BODY_DIFFERS -> throw new ServiceException(ErrorCode.STEP_BODY_DIFFERS,
                         "step " + current + " was taken already, from another body");
                 case MISMATCH -> throw mismatch(order.number().orElseThrow(), current);
@@ -134,14 +162,14 @@ final class Steps {
     /// Writes the last answer down where what it was made from will be gone; on the strand.
     void keepAnswer(Journal journal) {
         var answered = last.get();
-        if (answered == null || answered.number() != session.stepper().step() || !answered.deltas().tryRetain()) {
+        if (answered == null || answered.number() != session.step() || !answered.deltas().tryRetain()) {
             return;
         }
         try {
             var present = answered.match().present();
             var entry = new Entry(Entry.Kind.ANSWER, answered.number(), answered.body(), present, NO_INPUTS,
                     answered.metrics().lr(), answered.metrics().gradNorm());
-            journal.append(entry, Stretches.of(session.stepper().body(), present, NO_INPUTS, answered.deltas().memory()));
+            journal.append(entry, Stretches.of(session.body(), present, NO_INPUTS, answered.deltas().memory()));
         } finally {
             answered.deltas().release();
         }
@@ -165,6 +193,7 @@ final class Steps {
     private StepAnswer apply(StepBody body, Fingerprint fingerprint, long queueNanos) {
         var order = body.order();
         checkParameters(order.returned());
+        session.stepper(); // if it sleeps, it wakes, or cannot, before anything is done
         // taken before the step: when there is no memory for the answer, nothing must have changed
         var copy = order.returned() == Return.PARAMETERS ? buffer(order) : null;
         long start = System.nanoTime();
@@ -177,7 +206,8 @@ final class Steps {
             throw e;
         }
         replies.narrow(body.buffer().memory(), body.match().present());
-        var timings = new StepAnswer.Timings(body.receiveNanos(), queueNanos, System.nanoTime() - start);
+        long computed = System.nanoTime() - start;
+        var timings = new StepAnswer.Timings(body.receiveNanos(), queueNanos, session.residence().takeWakeNanos(), computed);
         var stepper = session.stepper();
         var taken = new LastStep(stepper.step(), fingerprint, StepMetrics.of(stepper), body.match(), body.buffer().retain());
         release(last.getAndSet(taken));
@@ -204,9 +234,9 @@ final class Steps {
     private void step(StepBody body) {
         Stepper.Outcome outcome;
         try {
-            outcome = session.stepper().step(body.buffer().memory(), body.match().present(), body.given());
+            outcome = stepped(body);
         } catch (ServiceException e) {
-            throw e;
+            throw full(e);
         } catch (RuntimeException | Error e) {
             session.fail("step " + (session.step() + 1) + " broke off", e);
             throw e;
@@ -216,6 +246,19 @@ final class Steps {
             throw new ServiceException(ErrorCode.NON_FINITE, (key.contains("#") ? "input " : "gradient ") + key
                     + " holds NaN or infinity and the session's non_finite is reject; step " + (session.step() + 1)
                     + " was not taken");
+        }
+    }
+
+    /// A step may need memory for a while; without, it changes nothing.
+    private Stepper.Outcome stepped(StepBody body) {
+        while (true) {
+            try {
+                return session.stepper().step(body.buffer().memory(), body.match().present(), body.given());
+            } catch (ServiceException e) {
+                if (session.isSmall() || !session.resources().tiers().makeRoom(e, session)) {
+                    throw e;
+                }
+            }
         }
     }
 
@@ -281,7 +324,7 @@ final class Steps {
                 release(before);
                 return spareBuffer();
             }
-            throw Resources.forNow(e);
+            throw full(e);
         }
     }
 
@@ -290,8 +333,16 @@ final class Steps {
         try {
             return session.buffers().take();
         } catch (ServiceException e) {
-            throw Resources.forNow(e);
+            throw full(e);
         }
+    }
+
+    /// May be on a thread that must not wait for others to leave: who tries again finds room then.
+    private ServiceException full(ServiceException e) {
+        if (e.code() == ErrorCode.OUT_OF_MEMORY) {
+            session.resources().tiers().ask(e);
+        }
+        return Resources.forNow(e);
     }
 
     private void checkLength(long contentLength) {

@@ -39,6 +39,20 @@ final class Strand {
         run(task);
     }
 
+    /// Runs the task now on the calling thread when nothing is under way, else not at all.
+    ///
+    /// @return whether it ran
+    boolean tryHere(Runnable task) {
+        synchronized (this) {
+            if (busy) {
+                return false;
+            }
+            busy = true;
+        }
+        run(task);
+        return true;
+    }
+
     private void runOne() {
         Runnable task;
         synchronized (this) {

@@ -209,10 +209,16 @@ class NormsTest {
         assertThat(factor(Map.of("value", 1e9))).isEqualTo(1);
         assertThat(factor(Map.of("value", 0.001))).isBetween(1e-4, 0.9);
         assertThat(factor(Map.of("agc", 0.01))).isNaN();
+        assertThat(factor(Map.of("value", 0.001), Engine.Metrics.GRADIENT)).isNaN();
+        assertThat(factor(Map.of("global_norm", 0.5, "norm_type", 1), Engine.Metrics.GRADIENT)).isBetween(1e-9, 0.5 / norm);
     }
 
     private static double factor(@Nullable Map<String, Object> clip) {
-        try (var training = training(cpu(), Map.of("name", "sgd"), Engine.Metrics.NORMS, clip)) {
+        return factor(clip, Engine.Metrics.NORMS);
+    }
+
+    private static double factor(@Nullable Map<String, Object> clip, Engine.Metrics metrics) {
+        try (var training = training(cpu(), Map.of("name", "sgd"), metrics, clip)) {
             training.step();
             return training.stepper().lastClipFactor();
         }

@@ -14,7 +14,7 @@ import org.junit.jupiter.api.Test;
 /// What is kept of a session's past, and how it is read.
 class HistoryTest {
     private static final StepMetrics METRICS = new StepMetrics(0.1, 1, 2, 3, 1, Map.of());
-    private static final StepAnswer.Timings TIMINGS = new StepAnswer.Timings(1_000_000, 0, 500_000);
+    private static final StepAnswer.Timings TIMINGS = new StepAnswer.Timings(1_000_000, 0, 0, 500_000);
 
     private final Events events = new Events(10);
     private final History history = events.of("s");

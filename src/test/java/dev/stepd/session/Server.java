@@ -22,6 +22,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -35,7 +36,7 @@ import org.jspecify.annotations.Nullable;
 
 /// Sessions over the real engine and a real database, as one process has them; and what clients do with them.
 final class Server implements AutoCloseable {
-    static final Sessions.Limits LIMITS = new Sessions.Limits(1 << 20, 1L << 30, 1000);
+    static final Sessions.Limits LIMITS = new Sessions.Limits(1 << 20, 1L << 30, 1000, Duration.ofHours(1));
     static final long MEMORY_BYTES = 1L << 30;
     private static final long SEGMENT_BYTES = 1 << 20;
 

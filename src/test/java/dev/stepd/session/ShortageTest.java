@@ -8,6 +8,7 @@ import dev.stepd.error.ServiceException;
 import dev.stepd.store.jdbc.JdbcSnapshotStore;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.OptionalLong;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
@@ -54,7 +55,7 @@ class ShortageTest {
 
     @Test
     void boundsTheBytesInFlightOverAllSessions() {
-        var session = serve(new Sessions.Limits(1 << 20, 10_000, 10), 1 << 24, "none", 1000);
+        var session = serve(new Sessions.Limits(1 << 20, 10_000, 10, Duration.ofHours(1)), 1 << 24, "none", 1000);
         var other = server.create(SGD.formatted("none", 1000));
         var body = ones(1000);
         try (var one = session.receiveStep(Server.order(1, body)); var two = other.receiveStep(Server.order(1, body))) {
@@ -71,7 +72,7 @@ class ShortageTest {
 
     @Test
     void boundsTheNumberOfSessions() {
-        serve(new Sessions.Limits(1 << 20, 10_000, 1), 1 << 24, "none", 1);
+        serve(new Sessions.Limits(1 << 20, 10_000, 1, Duration.ofHours(1)), 1 << 24, "none", 1);
         assertRefused(() -> server.create(SGD.formatted("none", 1)), ErrorCode.TOO_MANY_REQUESTS, "there are 1 sessions, allowed are 1");
     }
 

@@ -12,7 +12,7 @@ final class CpuMemory implements HostMemory {
     private final Budget budget;
 
     CpuMemory(long capacityBytes) {
-        budget = new Budget(capacityBytes, "memory");
+        budget = new Budget(capacityBytes, "cpu", "memory");
     }
 
     @Override

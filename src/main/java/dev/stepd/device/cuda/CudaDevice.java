@@ -96,7 +96,7 @@ public final class CudaDevice implements Device {
         }
         long free = memory.freeBytes();
         return new ServiceException(ErrorCode.OUT_OF_MEMORY, name() + " has no memory left for kernels and streams, " + free
-                + " bytes are free: " + e.getMessage(), Map.of("bytes_free", free));
+                + " bytes are free: " + e.getMessage(), Map.of("bytes_free", free, "device", name()));
     }
 
     /// What decides a plan's kernels, as text: all but the host's values.

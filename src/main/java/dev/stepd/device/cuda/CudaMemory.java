@@ -16,7 +16,7 @@ final class CudaMemory implements Memory {
 
     CudaMemory(CudaDevice device, long capacityBytes) {
         this.device = device;
-        this.budget = new Budget(capacityBytes, "memory on " + device.name());
+        this.budget = new Budget(capacityBytes, device.name(), "memory on " + device.name());
     }
 
     @Override

@@ -40,7 +40,7 @@ final class PinnedHost implements HostMemory, AutoCloseable {
 
     PinnedHost(CudaDevice device, long capacityBytes) {
         this.device = device;
-        this.budget = new Budget(capacityBytes, "pinned memory for " + device.name());
+        this.budget = new Budget(capacityBytes, device.name(), "pinned memory for " + device.name());
     }
 
     @Override

@@ -31,15 +31,20 @@ public final class ShimDevices {
 
     /// Fresh ones; the caller closes them.
     public static List<CudaDevice> open() {
-        return open(Tuning.DEFAULT);
+        return open(Tuning.DEFAULT, MEMORY_BYTES);
+    }
+
+    /// Fresh ones with so much memory for sessions each.
+    public static List<CudaDevice> open(long memoryBytes) {
+        return open(Tuning.DEFAULT, memoryBytes);
     }
 
     /// Ones that launch every kernel by itself, and cut bodies of more than a few elements into chunks.
     public static List<CudaDevice> openInPieces() {
-        return open(new Tuning(0, 256));
+        return open(new Tuning(0, 256), MEMORY_BYTES);
     }
 
-    private static List<CudaDevice> open(Tuning tuning) {
+    private static List<CudaDevice> open(Tuning tuning, long memoryBytes) {
         if (!isReal()) {
             CudaShim.load();
         }
@@ -47,7 +52,7 @@ public final class ShimDevices {
             case CudaLibrary.Present library when isReal() ->
                 CudaDevices.open(library, CACHE, OptionalLong.empty(), PINNED_BYTES_REAL, tuning);
             case CudaLibrary.Present library ->
-                CudaDevices.open(library, CACHE, OptionalLong.of(MEMORY_BYTES), MEMORY_BYTES, tuning);
+                CudaDevices.open(library, CACHE, OptionalLong.of(memoryBytes), MEMORY_BYTES, tuning);
             case CudaLibrary.Absent(var reason) -> throw new IllegalStateException(reason);
         };
     }
