@@ -30,9 +30,12 @@ final class Events {
 
     /// Reads a session's events: those from now on, or those after the one that a client saw last.
     ///
-    /// @throws ServiceException `TOO_MANY_REQUESTS`, `INVALID_REQUEST`
+    /// @throws ServiceException `NOT_FOUND` when the session is gone, `TOO_MANY_REQUESTS`, `INVALID_REQUEST`
     EventStream open(String id, Optional<String> last, Runnable ready) {
-        var history = of(id);
+        var history = histories.get(id);
+        if (history == null) {
+            throw new ServiceException(ErrorCode.NOT_FOUND, "no session " + id);
+        }
         var stream = stream(history, last, ready);
         if (open.incrementAndGet() > streamsMax) {
             open.decrementAndGet();

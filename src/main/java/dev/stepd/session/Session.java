@@ -51,6 +51,7 @@ public final class Session {
         this.id = id;
         this.stored = new StoredSnapshots(resources, id);
         this.life = life;
+        resources.events().of(id); // to be listened to before anything happens
     }
 
     public String id() {
