@@ -19,7 +19,7 @@ from .errors import (
     Unavailable,
     UnknownName,
 )
-from .session import Digest, Session, State, StepResult, TensorSpec
+from .session import Digest, Event, Session, State, StepResult, TensorSpec
 
 __version__ = "0.1.0"
 
@@ -27,6 +27,7 @@ __all__ = [
     "BF16",
     "ConnectionFailed",
     "Digest",
+    "Event",
     "InvalidValue",
     "NonFinite",
     "NotFound",

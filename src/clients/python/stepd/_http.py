@@ -10,7 +10,7 @@ import socket
 import time
 import weakref
 from dataclasses import dataclass
-from typing import Any, Callable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, TypeVar, Union
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, TypeVar, Union
 from urllib.parse import urlsplit
 
 from . import _safetensors
@@ -114,8 +114,30 @@ class Connection:
         self._http.close()
 
     def another(self) -> "Connection":
-        """One more of the same options."""
+        """One more to the same server, of the same options; the caller closes it."""
         return Connection(**self._options)
+
+    def lines_of_events(self, path: str) -> Iterator[Mapping[str, str]]:
+        """Each event of a stream of them, its fields by name, until the server ends it. Nothing is sent again."""
+        request = f"GET {path}"
+        try:
+            self._open()
+            self._send("GET", path, None, {**self._headers, "Accept": "text/event-stream"})
+            response = self._http.getresponse()
+            if response.status >= 300:
+                retry_after = _seconds(response.headers.get("Retry-After"))
+                raise from_answer(request, response.status, response.read(), retry_after)
+            fields: Dict[str, str] = {}
+            for line in iter(response.readline, b""):
+                name, _, value = line.decode().rstrip("\r\n").partition(":")
+                if name:
+                    fields[name] = value.lstrip(" ")
+                elif not value and fields:
+                    if "event" in fields:
+                        yield fields
+                    fields = {}
+        except (OSError, http.client.HTTPException) as error:
+            raise ConnectionFailed(request, f"{type(error).__name__}: {error}".rstrip(": ")) from error
 
     def exchange(
         self,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Type, Union
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Type, Union
 from urllib.parse import quote
 
 import numpy as np
@@ -17,7 +18,7 @@ Arrays = Mapping[str, np.ndarray]
 # What a step brings beside gradients: by the input's name, arrays by tensor name, or one number.
 Inputs = Mapping[str, Union[Arrays, float, np.ndarray]]
 
-_FIELDS = ("groups", "schedule", "clip", "non_finite", "snapshot_every")
+_FIELDS = ("groups", "schedule", "clip", "non_finite", "metrics", "snapshot_every")
 _GRADIENT_DTYPES = ("F32", "F16", "BF16")
 
 
@@ -33,6 +34,15 @@ class Digest(NamedTuple):
 
     step: int
     digest: str
+
+
+class Event(NamedTuple):
+    """Something that happened to a session: ``name`` is ``step``, ``snapshot``, ``restore``, ``evicted``, ``woken``,
+    ``failed``, ``reconfigured``, ``deleted``, or ``gap`` with how many were ``missed``."""
+
+    id: str
+    name: str
+    data: Dict[str, Any]
 
 
 class State(NamedTuple):
@@ -108,6 +118,7 @@ class Session:
         durability: Optional[str] = None,
         snapshot_every: Optional[int] = None,
         non_finite: Optional[str] = None,
+        metrics: Optional[str] = None,
         state: Optional[Mapping[str, Any]] = None,
         device: Optional[str] = None,
         upload: bool = True,
@@ -152,6 +163,7 @@ class Session:
             "average": average,
             "state": state,
             "non_finite": non_finite,
+            "metrics": metrics,
             "durability": durability,
             "snapshot_every": snapshot_every,
             "device": device,
@@ -424,6 +436,25 @@ class Session:
         name = quote(self.status["optimizer"]["name"], safe="")
         entry = self._connection.exchange("GET", "/v1/optimizers/" + name, Answer.json)
         return {slot["name"]: slot for slot in entry["slots"]}
+
+    def events(self, last: Optional[str] = None) -> Iterator[Event]:
+        """What happens to the session from now on, over a connection of its own, until the session is deleted or the
+        server ends.
+
+        Args:
+            last: the ``id`` of the last event seen, to go on behind it; ``"0"`` for all that the server keeps.
+
+        Raises:
+            StepdError: the server refused.
+            ConnectionFailed: the connection broke; go on with the ``id`` of the last event.
+        """
+        query = "" if last is None else "?last_event_id=" + quote(last, safe="")
+        connection = self._connection.another()
+        try:
+            for fields in connection.lines_of_events(self._path + "/events" + query):
+                yield Event(fields["id"], fields["event"], json.loads(fields["data"]))
+        finally:
+            connection.close()
 
     def delete(self) -> None:
         """Removes the session and its snapshots, and closes the connection."""

@@ -15,6 +15,7 @@ public final class Bench {
     static {
         SUITES.put("kernel", KernelFigures::measure);
         SUITES.put("rules", RuleFigures::measure);
+        SUITES.put("norms", NormFigures::measure);
         SUITES.put("http", HttpFigures::measure);
         SUITES.put("journal", JournalFigures::measure);
         SUITES.put("snapshot", SnapshotFigures::measure);

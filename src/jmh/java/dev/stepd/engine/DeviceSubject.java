@@ -60,7 +60,7 @@ public final class DeviceSubject implements AutoCloseable {
 
         var recipe = optimizer.recipes().getFirst();
         var hyper = hyper(optimizer);
-        variants = new Variants(recipe, true, device, domain, arrays(recipe), stepper.body().arrays(0));
+        variants = new Variants(recipe, true, false, device, domain, arrays(recipe), stepper.body().arrays(0));
         long outcome = variants.decide(hyper, Subject.STEP, Subject.STEP);
         update = variants.find(outcome);
         update.prepare(spans.spans().getFirst(), hyper, Subject.STEP, Subject.STEP);
@@ -89,7 +89,7 @@ public final class DeviceSubject implements AutoCloseable {
                 OptimizerProgram.GRAD_SQUARES, measured.array().slice(0, Double.BYTES),
                 Clip.GRAD_NORM, measured.array().slice(Double.BYTES, Double.BYTES),
                 Clip.CLIPPED_NORM, measured.array().slice(2 * Double.BYTES, Double.BYTES));
-        return new Variant(Recipe.measurePlan(new Clip.None()), Recipe.hostNames(optimizer.settings()), device, domain, arrays,
+        return new Variant(Recipe.measurePlan(new Clip.None(), false), Recipe.hostNames(optimizer.settings()), device, domain, arrays,
                 BodyLayout.measuring(0));
     }
 

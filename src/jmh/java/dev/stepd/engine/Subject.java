@@ -80,7 +80,7 @@ public final class Subject implements AutoCloseable {
         var kept = recipe.stored().stream().flatMap(slot -> slot.arrays().stream()).toList();
         slots = kept.stream().map(slot -> data(slot.name())).toList();
         slotTypes = kept.stream().map(Buffer::storage).toList();
-        variants = new Variants(recipe, true, device, domain(elements), arrays(kept), stepper.body().arrays(0));
+        variants = new Variants(recipe, true, false, device, domain(elements), arrays(kept), stepper.body().arrays(0));
         var hyper = new double[Recipe.hostNames(recipe.settings()).size()];
         Arrays.fill(hyper, 1); // every input is given
         recipe.settings().values(0, STEP, hyper);

@@ -19,16 +19,28 @@ public final class Engine implements AutoCloseable {
     /// @param groups `[{"match": "*.bias", "weight_decay": 0.0}]`
     /// @param schedule `{"name": "cosine", ...}`, an array of such objects with a `hyperparameter` each, or null for none
     /// @param nonFinite what to do with a gradient that holds NaN or infinity
+    /// @param metrics what is measured of a step; no bit of what it does depends on it
     public record Blueprint(
             List<TensorSpec> tensors,
             Composition composition,
             List<Map<String, Object>> groups,
             @Nullable Object schedule,
-            NonFinite nonFinite) {
+            NonFinite nonFinite,
+            Metrics metrics) {
         public Blueprint {
             tensors = List.copyOf(tensors);
             composition = composition.expanded();
             groups = List.copyOf(groups);
+        }
+
+        /// With the measures that cost nothing.
+        public Blueprint(
+                List<TensorSpec> tensors,
+                Composition composition,
+                List<Map<String, Object>> groups,
+                @Nullable Object schedule,
+                NonFinite nonFinite) {
+            this(tensors, composition, groups, schedule, nonFinite, Metrics.GRADIENT);
         }
 
         /// An optimizer with nothing but clipping around it.
@@ -50,6 +62,14 @@ public final class Engine implements AutoCloseable {
         REJECT,
         SKIP,
         PROPAGATE
+    }
+
+    /// What is measured of a step.
+    public enum Metrics {
+        /// The gradient's norm, which every step needs.
+        GRADIENT,
+        /// The norms of deltas and parameters as well, summed in the pass that computes them.
+        NORMS
     }
 
     private final Devices devices;

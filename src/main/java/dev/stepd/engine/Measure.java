@@ -13,6 +13,8 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.BitSet;
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -29,7 +31,9 @@ final class Measure implements AutoCloseable {
     /// By extra input: what measures it as the gradient is, if it is one of tensors.
     private final List<@Nullable Variant> ofInputs = new ArrayList<>();
     private Variant ofGradient;
+    private Clip clip;
     private String nonFiniteKey = "";
+    private Map<String, Long> nonFinite = Map.of();
 
     Measure(Device device, Optimizer optimizer, BodyLayout body) {
         this.device = device;
@@ -43,7 +47,9 @@ final class Measure implements AutoCloseable {
             for (var input : body.inputs()) {
                 ofInputs.add(input.ofTensors() ? measuring(optimizer, new Clip.None(), input.offset()) : null);
             }
-            this.ofGradient = measuring(optimizer, optimizer.clip(), 0);
+            this.clip = optimizer.clip();
+            forgetClipped();
+            this.ofGradient = measuring(optimizer, clip, 0);
         } catch (RuntimeException e) {
             ofInputs.forEach(Measure::close);
             region.close();
@@ -57,7 +63,7 @@ final class Measure implements AutoCloseable {
         var arrays = Map.<Buffer, Array>of(
                 OptimizerProgram.GRAD_SQUARES, gradSquares, Clip.GRAD_NORM, gradNorm, Clip.CLIPPED_NORM, clippedNorm);
         var names = Recipe.hostNames(optimizer.settings());
-        return new Variant(Recipe.measurePlan(clip), names, device, domain, arrays, BodyLayout.measuring(offset));
+        return new Variant(Recipe.measurePlan(clip, optimizer.measuresNorms()), names, device, domain, arrays, BodyLayout.measuring(offset));
     }
 
     /// Measures as another optimizer asks for. Changes nothing when it throws.
@@ -65,6 +71,13 @@ final class Measure implements AutoCloseable {
         var measuring = measuring(changed, changed.clip(), 0);
         ofGradient.close();
         ofGradient = measuring;
+        clip = changed.clip();
+        forgetClipped();
+    }
+
+    /// What nobody measures is not a number.
+    private void forgetClipped() {
+        clippedNorm.segment().set(ValueLayout.JAVA_DOUBLE, 0, Double.NaN);
     }
 
     /// What steps may use of it.
@@ -79,6 +92,7 @@ final class Measure implements AutoCloseable {
     /// @return whether all that was looked at is finite
     boolean isFinite(Spans spans, Body brought, MemorySegment arrived, BitSet present, BitSet given, boolean checksInputs) {
         boolean finite = true;
+        nonFinite = Map.of();
         for (int i = body.inputs().size() - 1; i >= 0; i--) {
             if (checksInputs && given.get(i) && !isFinite(spans, brought, arrived, i)) {
                 var input = body.inputs().get(i);
@@ -89,9 +103,32 @@ final class Measure implements AutoCloseable {
         ofGradient.run(spans, brought);
         if (!Double.isFinite(gradNorm())) {
             nonFiniteKey = firstNonFinite(present);
+            nonFinite = count(arrived, present);
             finite = false;
         }
         return finite;
+    }
+
+    /// Looks again at what is known to be damaged, since that is rare.
+    private Map<String, Long> count(MemorySegment arrived, BitSet present) {
+        var counts = new LinkedHashMap<String, Long>();
+        var places = body.layout().places();
+        for (int position = 0; position < places.size(); position++) {
+            if (isDamaged(position, present)) {
+                var place = places.get(position);
+                long count = 0;
+                for (long i = place.offset(); i < place.offset() + place.elementCount(); i++) {
+                    count += Float.isFinite(arrived.getAtIndex(ValueLayout.JAVA_FLOAT, i)) ? 0 : 1;
+                }
+                counts.put(place.tensor().name(), count);
+            }
+        }
+        return Collections.unmodifiableMap(counts);
+    }
+
+    private boolean isDamaged(int position, BitSet present) {
+        double square = gradSquares.segment().getAtIndex(ValueLayout.JAVA_DOUBLE, position);
+        return present.get(body.layout().places().get(position).index()) && !Double.isFinite(square);
     }
 
     private boolean isFinite(Spans spans, Body brought, MemorySegment arrived, int input) {
@@ -107,8 +144,7 @@ final class Measure implements AutoCloseable {
     private String firstNonFinite(BitSet present) {
         var places = body.layout().places();
         for (int position = 0; position < places.size(); position++) {
-            double square = gradSquares.segment().getAtIndex(ValueLayout.JAVA_DOUBLE, position);
-            if (present.get(places.get(position).index()) && !Double.isFinite(square)) {
+            if (isDamaged(position, present)) {
                 return places.get(position).tensor().name();
             }
         }
@@ -118,6 +154,16 @@ final class Measure implements AutoCloseable {
     /// The L2 norm of what was measured last, over all present tensors, before clipping.
     double gradNorm() {
         return gradNorm.segment().get(ValueLayout.JAVA_DOUBLE, 0);
+    }
+
+    /// By how much clipping shortens what was measured last.
+    double clipFactor() {
+        return clip.factor(gradNorm(), clippedNorm.segment().get(ValueLayout.JAVA_DOUBLE, 0));
+    }
+
+    /// How many elements of each tensor's gradient are not finite, of the tensors that have any, in the layout's order.
+    Map<String, Long> nonFinite() {
+        return nonFinite;
     }
 
     /// The first array that was not finite, of the last body of which one was not.

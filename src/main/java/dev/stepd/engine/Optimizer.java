@@ -17,7 +17,8 @@ import java.util.List;
 /// What a blueprint asks for, read and checked: the settings, where the tensors lie, and a recipe for each kind of them.
 ///
 /// @param recipes in the layout's order of kinds
-record Optimizer(Settings settings, Clip clip, StateFormat format, Layout layout, List<Recipe> recipes) {
+record Optimizer(
+        Settings settings, Clip clip, StateFormat format, Layout layout, List<Recipe> recipes, Engine.Metrics metrics) {
     static Optimizer of(Engine.Blueprint blueprint) {
         var composition = blueprint.composition();
         var settings = Settings.read(composition, blueprint.groups(), blueprint.schedule());
@@ -27,7 +28,7 @@ record Optimizer(Settings settings, Clip clip, StateFormat format, Layout layout
         var layout = layout(settings, clip, format, blueprint.tensors());
         var recipes = layout.kinds().stream().map(kind -> new Recipe(settings, clip, kind, format)).toList();
         checkSlots(settings, format, recipes);
-        return new Optimizer(settings, clip, format, layout, recipes);
+        return new Optimizer(settings, clip, format, layout, recipes, blueprint.metrics());
     }
 
     /// A step that joins all tensors is one program, so it has one kind: all are coded if one is.
@@ -76,6 +77,11 @@ record Optimizer(Settings settings, Clip clip, StateFormat format, Layout layout
     /// Every slot by kind, as the session keeps them.
     List<List<Stored>> slots() {
         return recipes.stream().map(Recipe::stored).toList();
+    }
+
+    /// Whether steps measure what they leave.
+    boolean measuresNorms() {
+        return metrics == Engine.Metrics.NORMS;
     }
 
     boolean needsParameters() {

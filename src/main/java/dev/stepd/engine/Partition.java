@@ -35,7 +35,7 @@ final class Partition implements AutoCloseable {
     private @Nullable Variant coming;
 
     /// @param from the layout's position of the first of them
-    /// @param shared arrays of the session that programs may read
+    /// @param shared arrays of the session that programs may read or measure into
     /// @param hyper the hyperparameters of a group at the first step
     Partition(
             Recipe recipe,
@@ -43,6 +43,7 @@ final class Partition implements AutoCloseable {
             int from,
             Device device,
             Map<Buffer, Array> shared,
+            boolean measuresNorms,
             IntFunction<Map<String, Double>> hyper) {
         this.kind = recipe.kind();
         this.places = body.layout().places(kind);
@@ -61,11 +62,11 @@ final class Partition implements AutoCloseable {
             throw e;
         }
         this.inBody = body.arrays(places.getFirst().offset());
-        this.variants = variants(false);
+        this.variants = variants(false, measuresNorms);
     }
 
-    private Variants variants(boolean updatesParameters) {
-        return new Variants(recipe, updatesParameters, device, domain, bound, inBody);
+    private Variants variants(boolean updatesParameters, boolean measuresNorms) {
+        return new Variants(recipe, updatesParameters, measuresNorms, device, domain, bound, inBody);
     }
 
     /// Gives slots that start at random their values: what is drawn at step 0.
@@ -226,11 +227,11 @@ final class Partition implements AutoCloseable {
     }
 
     /// Changes programs from the next step on; the slots are the same.
-    void rebuild(Recipe changed, boolean updatesParameters) {
+    void rebuild(Recipe changed, boolean updatesParameters, boolean measuresNorms) {
         variants.close();
         coming = null;
         recipe = changed;
-        variants = variants(updatesParameters);
+        variants = variants(updatesParameters, measuresNorms);
     }
 
     @Override

@@ -124,19 +124,34 @@ public final class Recipe {
         return ChooseByHost.conditions(step(false));
     }
 
-    /// The passes for one outcome of the conditions.
+    /// The passes for one outcome of the conditions, or for tensors that differ in them ([Variants#UNDECIDED]).
     public Plan plan(boolean updatesParameters, long outcomes) {
-        return Planner.plan(Rewrites.expand(ChooseByHost.decided(step(updatesParameters), outcomes)));
+        return Planner.plan(expanded(updatesParameters, outcomes));
     }
 
-    /// The passes for tensors that differ in the conditions.
-    Plan undecidedPlan(boolean updatesParameters) {
-        return Planner.plan(Rewrites.expand(ChooseByHost.undecided(step(updatesParameters))));
+    private Program expanded(boolean updatesParameters, long outcomes) {
+        var step = step(updatesParameters);
+        return Rewrites.expand(outcomes == Variants.UNDECIDED
+                ? ChooseByHost.undecided(step) : ChooseByHost.decided(step, outcomes));
+    }
+
+    /// [#plan] with what measures the norms of what it leaves.
+    Plan measuredPlan(boolean updatesParameters, long outcomes) {
+        return Planner.plan(expanded(updatesParameters, outcomes), by -> left(by, updatesParameters));
+    }
+
+    /// The squares of what a step leaves, parameters as the client has them.
+    Program left(Scope by, boolean hasParameters) {
+        var parameter = masters().map(Masters::value).orElse(new Expr.Read(Inputs.param(ELEMENT)));
+        return Rewrites.expand(OptimizerProgram.left(
+                by, ELEMENT, hasParameters ? Optional.of(parameter) : Optional.empty()));
     }
 
     /// The passes that measure the gradient.
-    static Plan measurePlan(Clip clip) {
-        return Planner.plan(Rewrites.expand(OptimizerProgram.measure(clip, ELEMENT)));
+    ///
+    /// @param told whether anybody asks what clipping did
+    static Plan measurePlan(Clip clip, boolean told) {
+        return Planner.plan(Rewrites.expand(OptimizerProgram.measure(clip, ELEMENT, told)));
     }
 
     /// Whether parameter values have to be there before the first step.

@@ -42,6 +42,7 @@ public final class Stepper implements AutoCloseable {
     private final Layout layout;
     private final BodyLayout body;
     private final Measure measure;
+    private final Norms norms;
     private final Device device;
     private final Body brought;
     private final Arrivals arrivals;
@@ -59,6 +60,8 @@ public final class Stepper implements AutoCloseable {
     private long latest;
     private double lastLr;
     private double lastGradNorm;
+    private double lastUpdateNorm = Double.NaN;
+    private double lastParamNorm = Double.NaN;
 
     Stepper(Device device, Optimizer optimizer, Engine.NonFinite nonFinite) {
         this.device = device;
@@ -71,21 +74,27 @@ public final class Stepper implements AutoCloseable {
         this.tensorSteps = new long[tensors];
         this.hyper = new double[Recipe.hostNames(optimizer.settings()).size()];
         this.measure = new Measure(device, optimizer, body);
+        Norms kept = null;
         Body holder = null;
         try {
             holder = device.body(body.byteCount(), "what comes with a step of " + layout.elementCount() + " elements");
+            kept = new Norms(device, tensors);
             for (var recipe : optimizer.recipes()) {
-                partitions.add(partition(recipe));
+                partitions.add(partition(recipe, kept));
             }
         } catch (RuntimeException e) {
             if (holder != null) {
                 holder.close();
             }
             partitions.forEach(Partition::close);
+            if (kept != null) {
+                kept.close();
+            }
             measure.close();
             throw e;
         }
         this.brought = holder;
+        this.norms = kept;
         this.arrivals = new Arrivals(holder);
     }
 
@@ -94,9 +103,11 @@ public final class Stepper implements AutoCloseable {
         return Recipe.hostNames(of.settings());
     }
 
-    private Partition partition(Recipe recipe) {
+    private Partition partition(Recipe recipe, Norms into) {
         int from = partitions.stream().mapToInt(Partition::size).sum();
-        return new Partition(recipe, body, from, device, measure.norms(), this::hyperparameters);
+        var shared = new HashMap<>(measure.norms());
+        shared.putAll(into.of(from, layout.places(recipe.kind()).size()));
+        return new Partition(recipe, body, from, device, shared, optimizer.measuresNorms(), this::hyperparameters);
     }
 
     private Map<String, Double> hyperparameters(int group) {
@@ -122,7 +133,7 @@ public final class Stepper implements AutoCloseable {
 
     private void rebuild() {
         for (int i = 0; i < partitions.size(); i++) {
-            partitions.get(i).rebuild(optimizer.recipes().get(i), hasParameters);
+            partitions.get(i).rebuild(optimizer.recipes().get(i), hasParameters, optimizer.measuresNorms());
         }
     }
 
@@ -349,6 +360,9 @@ public final class Stepper implements AutoCloseable {
         for (int i = 0; i < partitions.size(); i++) {
             partitions.get(i).run(brought);
         }
+        boolean measured = optimizer.measuresNorms();
+        lastUpdateNorm = measured ? norms.update(spans) : Double.NaN;
+        lastParamNorm = measured && hasParameters ? norms.param(spans) : Double.NaN;
         advance(arrived, present);
         return Outcome.APPLIED;
     }
@@ -464,6 +478,8 @@ public final class Stepper implements AutoCloseable {
             return Outcome.REJECTED;
         }
         clear(gradients, 0, layout.elementCount());
+        lastUpdateNorm = optimizer.measuresNorms() ? 0 : Double.NaN;
+        lastParamNorm = Double.NaN;
         count();
         return Outcome.SKIPPED;
     }
@@ -504,6 +520,28 @@ public final class Stepper implements AutoCloseable {
         return lastGradNorm;
     }
 
+    /// The L2 norm of the deltas of the last step as they are sent, over all present tensors; 0 of one that was skipped, NaN
+    /// where norms are not measured.
+    public double lastUpdateNorm() {
+        return lastUpdateNorm;
+    }
+
+    /// The L2 norm of the parameters after the last step, over all present tensors. NaN where nobody knows: without parameters, of
+    /// a step that was skipped, and where norms are not measured.
+    public double lastParamNorm() {
+        return lastParamNorm;
+    }
+
+    /// By how much clipping shortened the last gradient, 1 where it left it as it was; NaN where that is not known.
+    public double lastClipFactor() {
+        return measure.clipFactor();
+    }
+
+    /// How many elements of each tensor's last gradient were NaN or infinite, of the tensors that had any.
+    public Map<String, Long> lastNonFinite() {
+        return measure.nonFinite();
+    }
+
     /// After [Outcome#REJECTED]: the first array that is not finite, a tensor's gradient (`w`) or an input (`w#hess_grad`, `#loss`).
     public String nonFiniteKey() {
         return measure.nonFiniteKey();
@@ -512,6 +550,7 @@ public final class Stepper implements AutoCloseable {
     @Override
     public void close() {
         partitions.forEach(Partition::close);
+        norms.close();
         measure.close();
         arrivals.close();
     }

@@ -15,6 +15,7 @@ final class Variants implements AutoCloseable {
 
     private final Recipe recipe;
     private final boolean updatesParameters;
+    private final boolean measuresNorms;
     private final Device device;
     private final Domain domain;
     private final Map<Buffer, Array> arrays;
@@ -29,12 +30,14 @@ final class Variants implements AutoCloseable {
     Variants(
             Recipe recipe,
             boolean updatesParameters,
+            boolean measuresNorms,
             Device device,
             Domain domain,
             Map<Buffer, Array> arrays,
             Map<Buffer, Long> inBody) {
         this.recipe = recipe;
         this.updatesParameters = updatesParameters;
+        this.measuresNorms = measuresNorms;
         this.device = device;
         this.domain = domain;
         this.arrays = arrays;
@@ -64,8 +67,8 @@ final class Variants implements AutoCloseable {
     }
 
     private Variant add(long outcome) {
-        var plan = outcome == UNDECIDED
-                ? recipe.undecidedPlan(updatesParameters)
+        var plan = measuresNorms
+                ? recipe.measuredPlan(updatesParameters, outcome)
                 : recipe.plan(updatesParameters, outcome);
         var variant = new Variant(plan, names, device, domain, arrays, inBody);
         outcomes = Arrays.copyOf(outcomes, outcomes.length + 1);

@@ -13,6 +13,7 @@ enum Media {
 
     static final String SAFETENSORS_TYPE = "application/vnd.safetensors";
     static final String OCTETS_TYPE = "application/octet-stream";
+    static final String EVENTS_TYPE = "text/event-stream";
     static final String JSON_TYPE = "application/json";
     private static final String MERGE_PATCH_TYPE = "application/merge-patch+json";
 

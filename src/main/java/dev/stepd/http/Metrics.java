@@ -28,6 +28,8 @@ final class Metrics {
 
     private final Counter steps;
     private final Counter replays;
+    private final Counter clipped;
+    private final Counter nonFinite;
     private final Counter received;
     private final Counter sent;
     private final Timer total;
@@ -39,6 +41,8 @@ final class Metrics {
     Metrics(MeterRegistry registry, Provider<Sessions> sessions) {
         steps = counter(registry, "stepd.steps", "steps applied");
         replays = counter(registry, "stepd.steps.replayed", "steps answered again without being applied");
+        clipped = counter(registry, "stepd.clipped", "steps whose gradient clipping shortened");
+        nonFinite = counter(registry, "stepd.nonfinite", "elements of gradients of steps taken that were NaN or infinite");
         received = counter(registry, "stepd.bytes.received", "bytes of tensor bodies received");
         sent = counter(registry, "stepd.bytes.sent", "bytes of tensor bodies sent");
         total = timer(registry, "stepd.step", "a step from its first byte to its answer").register(registry);
@@ -57,11 +61,17 @@ final class Metrics {
         asleep(registry, sessions, "disk", Sessions.Sleep::onDisk);
         Gauge.builder("stepd.sessions", sessions, all -> all.get().count())
                 .description("sessions there are").register(registry);
+        Gauge.builder("stepd.event.streams", sessions, all -> all.get().eventStreams())
+                .description("streams of events being read").register(registry);
     }
 
     void step(StepAnswer answer) {
         var timings = answer.timings();
         (answer.replayed() ? replays : steps).increment();
+        if (!answer.replayed()) {
+            clipped.increment(answer.metrics().clip() < 1 ? 1 : 0);
+            nonFinite.increment(answer.metrics().nonFiniteCount());
+        }
         receive.record(timings.receiveNanos(), TimeUnit.NANOSECONDS);
         queue.record(timings.queueNanos(), TimeUnit.NANOSECONDS);
         compute.record(timings.computeNanos(), TimeUnit.NANOSECONDS);

@@ -15,11 +15,6 @@ import io.micronaut.http.annotation.Produces;
 @Consumes(MediaType.ALL)
 @Produces(MediaType.ALL)
 final class NotYetController {
-    @Get("/sessions/{id}/events")
-    HttpResponse<?> events(String id) {
-        throw absent("events");
-    }
-
     @Post("/studies")
     HttpResponse<?> createStudy() {
         throw absent("studies");

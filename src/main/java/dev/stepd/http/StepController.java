@@ -20,6 +20,7 @@ import java.io.InputStream;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
@@ -109,11 +110,19 @@ final class StepController {
             members.put("step", answer.step());
             members.put("lr", answer.lr());
             members.put("grad_norm", answer.gradNorm());
+            putKnown(members, "update_norm", answer.metrics().updateNorm());
+            putKnown(members, "param_norm", answer.metrics().paramNorm());
             return switch (returned(request)) {
                 case NONE -> Json.bytes(members);
                 case PARAMETERS -> TensorJson.bytes(members, "parameters", answer.message());
                 case DELTA -> TensorJson.bytes(members, "deltas", answer.message());
             };
+        }
+    }
+
+    private static void putKnown(Map<String, Object> members, String name, double norm) {
+        if (!Double.isNaN(norm)) {
+            members.put(name, norm);
         }
     }
 

@@ -19,10 +19,20 @@ public sealed interface Clip {
     /// The gradient as clipping leaves it.
     Expr apply(Expr grad);
 
-    /// What it has to know of the gradients of all tensors, whatever their kind, before any of them takes its step.
-    default Optional<Expr> measure(Expr grad) {
+    /// What it has to know of the gradients of all tensors, whatever their kind, before any of them takes its step, or what tells
+    /// how far it clips.
+    ///
+    /// @param told whether anybody asks for [#factor]
+    default Optional<Expr> measure(Expr grad, boolean told) {
         return Optional.empty();
     }
+
+    /// By how much it shortens a gradient: 1 where it leaves it as it is.
+    ///
+    /// @param norm of the gradient
+    /// @param measured what [#measure] came to, NaN if it had nothing
+    /// @return NaN where that cannot be told
+    double factor(double norm, double measured);
 
     /// Refuses tensors it cannot treat.
     ///
@@ -37,6 +47,11 @@ public sealed interface Clip {
         @Override
         public Expr apply(Expr grad) {
             return grad;
+        }
+
+        @Override
+        public double factor(double norm, double measured) {
+            return 1;
         }
 
         @Override
@@ -61,8 +76,14 @@ public sealed interface Clip {
 
         /// The norm, unless it is the one that every step measures.
         @Override
-        public Optional<Expr> measure(Expr grad) {
+        public Optional<Expr> measure(Expr grad, boolean told) {
             return order == 2 ? Optional.empty() : Optional.of(norm(Inputs.abs(grad).as(Type.F64)));
+        }
+
+        /// In f64, as the step computes it.
+        @Override
+        public double factor(double norm, double measured) {
+            return Math.min(max / ((order == 2 ? norm : measured) + 1e-6), 1);
         }
 
         private Expr norm(Expr magnitude) {
@@ -90,6 +111,17 @@ public sealed interface Clip {
             return Inputs.min(Inputs.max(grad, bound.negate()), bound);
         }
 
+        /// The norm of what is left, which the step itself does not need.
+        @Override
+        public Optional<Expr> measure(Expr grad, boolean told) {
+            return told ? Optional.of(Inputs.norm(Scope.SESSION, apply(grad))) : Optional.empty();
+        }
+
+        @Override
+        public double factor(double norm, double measured) {
+            return norm == 0 ? 1 : measured / norm;
+        }
+
         @Override
         public Map<String, @Nullable Object> resolved() {
             return Map.of("value", max);
@@ -111,6 +143,12 @@ public sealed interface Clip {
             var norm = Inputs.norm(Scope.ROW, grad);
             var clipped = bound.over(Inputs.max(norm, Expr.constant(1e-6)));
             return grad.times(Expr.select(Inputs.atLeast(norm, bound), clipped, Inputs.one()));
+        }
+
+        /// Units have factors of their own.
+        @Override
+        public double factor(double norm, double measured) {
+            return Double.NaN;
         }
 
         /// Rows are what the optimizer reads tensors as, units are not.

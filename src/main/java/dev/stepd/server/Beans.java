@@ -59,7 +59,8 @@ final class Beans {
     @Bean(preDestroy = "close")
     Sessions sessions(Engine engine, SnapshotStore store, Journals journals, ServerSettings settings) {
         return new Sessions(engine, store, journals,
-                new Sessions.Limits(settings.headerLimit(), settings.bytesInFlightMax(), settings.sessionLimit(), settings.idleAfter()),
+                new Sessions.Limits(settings.headerLimit(), settings.bytesInFlightMax(), settings.sessionLimit(), settings.idleAfter(),
+                        settings.eventStreamLimit()),
                 settings.data().resolve("spool"));
     }
 

@@ -116,6 +116,7 @@ final class Server implements AutoCloseable {
             if (!sessions.awaitDrained(limit)) {
                 LOG.warn("bodies still coming after {} ms are given up", limit.toMillis());
             }
+            sessions.endEvents();
             context.getBean(GracefulShutdownManager.class).shutdownGracefully()
                     .toCompletableFuture().get(Math.max(ANSWERING.toNanos(), end - System.nanoTime()), TimeUnit.NANOSECONDS);
         } catch (TimeoutException e) {

@@ -21,6 +21,7 @@ import org.jspecify.annotations.Nullable;
 /// @param headerLimit bytes of the longest safetensors header
 /// @param sessionLimit how many sessions may exist
 /// @param idleAfter how long a session keeps its place in memory after its last step when others need it
+/// @param eventStreamLimit how many streams of events may be read at a time
 /// @param cuda whether GPUs are used: `auto`, where there are some, or `off`
 /// @param cudaMemory bytes of each GPU's memory for sessions; 90 % of it when absent
 /// @param pinnedMemory bytes of main memory for bodies on their way to and from all GPUs; a quarter of the machine's when absent
@@ -40,6 +41,7 @@ record ServerSettings(
         @Bindable(defaultValue = "8MB") @ReadableBytes long headerLimit,
         @Bindable(defaultValue = "10000") int sessionLimit,
         @Bindable(defaultValue = "10s") Duration idleAfter,
+        @Bindable(defaultValue = "1000") int eventStreamLimit,
         @Bindable(defaultValue = "auto") String cuda,
         @Nullable @ReadableBytes Long cudaMemory,
         @Nullable @ReadableBytes Long pinnedMemory,

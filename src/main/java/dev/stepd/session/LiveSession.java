@@ -33,6 +33,7 @@ final class LiveSession implements Life {
     private final Transfers transfers;
     private final Snapshots snapshots;
     private final StepJournal journal;
+    private final History history;
     private final long stateBytes;
 
     private volatile SessionDescription description;
@@ -72,6 +73,7 @@ final class LiveSession implements Life {
         this.transfers = new Transfers(this);
         this.snapshots = new Snapshots(this);
         this.journal = new StepJournal(this);
+        this.history = resources.events().of(id);
         publish(stepper);
         resources.tiers().add(this);
     }
@@ -131,6 +133,11 @@ final class LiveSession implements Life {
 
     Snapshots snapshots() {
         return snapshots;
+    }
+
+    /// What happened to it, for whoever listens. From any thread.
+    History history() {
+        return history;
     }
 
     StepJournal journal() {
@@ -297,12 +304,14 @@ final class LiveSession implements Life {
         resolved = Collections.unmodifiableMap(next.resolved(resources.engine()));
         description = next;
         publish(stepper);
+        history.reconfigured(step);
     }
 
     /// Declares the state untrustworthy after a defect, so that no further step builds on it.
     void fail(String reason, Throwable cause) {
         LOG.error("session {} failed: {}", id, reason, cause);
         standing = new Standing.Failed(reason);
+        history.failed(reason, step);
     }
 
     /// Declares that another server has the session, so that nothing more is done for it here.
@@ -310,6 +319,7 @@ final class LiveSession implements Life {
         if (!(standing instanceof Standing.Taken)) {
             LOG.error("session {} was taken over by server {}, step {} is the last one here and {} the last one stored here",
                     id, owner, step, snapshots.durableStep());
+            history.failed("server " + owner + " has the session", step);
         }
         standing = new Standing.Taken(owner);
     }

@@ -99,6 +99,7 @@ final class Residence {
             stepper = null;
             awake.close();
             session.buffers().shrink();
+            session.history().evicted(tier().text(), session.step());
             LOG.debug("session {} sleeps, {}", session.id(), tier());
             return true;
         } catch (ServiceException e) {
@@ -121,6 +122,7 @@ final class Residence {
             session.steps().moveAnswer(true);
             image = asleep.inFile(session.resources(), "the sleep of session " + session.id());
             asleep.release();
+            session.history().evicted(tier().text(), session.step());
             return true;
         } catch (ServiceException e) {
             LOG.warn("session {} cannot leave main memory: {}", session.id(), e.getMessage());
@@ -130,6 +132,7 @@ final class Residence {
 
     private Stepper wake() {
         long start = System.nanoTime();
+        var from = tier();
         var asleep = Objects.requireNonNull(image, "a session that ended");
         var next = create();
         try {
@@ -144,6 +147,7 @@ final class Residence {
         asleep.release();
         wakeNanos = System.nanoTime() - start;
         session.resources().tiers().woken();
+        session.history().woken(from.text(), session.step(), wakeNanos);
         LOG.debug("session {} woke on {} in {} ns", session.id(), device, wakeNanos);
         return next;
     }

@@ -13,7 +13,8 @@ import java.util.function.Consumer;
 
 /// What all sessions share.
 record Resources(
-        Engine engine, SnapshotStore store, Journals journals, Spool spool, Sessions.Limits limits, Admission admission, Lanes lanes, Tiers tiers) {
+        Engine engine, SnapshotStore store, Journals journals, Spool spool, Sessions.Limits limits, Admission admission, Events events,
+        Lanes lanes, Tiers tiers) {
     /// Main memory for a while, beside what sessions hold for good.
     ///
     /// @throws ServiceException `UNAVAILABLE` when there is none now

@@ -57,6 +57,7 @@ public final class Session {
         this.id = id;
         this.stored = new StoredSnapshots(resources, id);
         this.life = life;
+        resources.events().of(id); // to be listened to before anything happens
     }
 
     public String id() {
@@ -111,6 +112,19 @@ public final class Session {
     /// The same with every slot in f32, whatever it is kept in.
     public CompletionStage<Download> plainState() {
         return live().transfers().plainState();
+    }
+
+    /// What happens to the session from now on, or from the event on behind the one that the caller saw last.
+    ///
+    /// @param last an event's id, or `0` for all that is kept
+    /// @param ready called from any thread, as [EventStream#next] says; it must not wait
+    /// @throws dev.stepd.error.ServiceException INVALID_REQUEST, TOO_MANY_REQUESTS, UNAVAILABLE
+    public EventStream events(Optional<String> last, Runnable ready) {
+        if (life instanceof ElsewhereSession elsewhere) {
+            throw Standing.taken(id, elsewhere.owner());
+        }
+        stored.resources().admission().requireOpen();
+        return stored.resources().events().open(id, last, ready);
     }
 
     public CompletionStage<Digest> digest() {
@@ -247,6 +261,7 @@ public final class Session {
             throw e;
         }
         life = next;
+        next.history().restored(snapshotId, snapshot.step());
         return new Digest(snapshot.step(), snapshot.digest());
     }
 }

@@ -3,6 +3,7 @@ package dev.stepd.session;
 import dev.stepd.engine.Devices;
 import dev.stepd.engine.Engine;
 import dev.stepd.engine.Engine.Blueprint;
+import dev.stepd.engine.Engine.Metrics;
 import dev.stepd.engine.Engine.NonFinite;
 import dev.stepd.error.ErrorCode;
 import dev.stepd.error.Fields;
@@ -58,7 +59,8 @@ record SessionDescription(
                 composition,
                 objects(fields, "groups"),
                 schedule(fields),
-                choice(fields, "non_finite", NonFinite.REJECT));
+                choice(fields, "non_finite", NonFinite.REJECT),
+                choice(fields, "metrics", Metrics.GRADIENT));
         var durability = choice(fields, "durability", Durability.SNAPSHOT);
         long every = fields.integer("snapshot_every", 1).orElse(SNAPSHOT_EVERY_DEFAULT);
         var retention = fields.object("snapshots").map(Retention::parse).orElse(Retention.DEFAULT);
@@ -90,6 +92,7 @@ record SessionDescription(
         }
         json.put("state", composition.state());
         json.put("non_finite", lower(blueprint.nonFinite()));
+        json.put("metrics", lower(blueprint.metrics()));
         json.put("durability", lower(durability));
         json.put("snapshot_every", snapshotEvery);
         json.put("snapshots", retention.json());

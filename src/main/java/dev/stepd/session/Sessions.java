@@ -27,7 +27,14 @@ public final class Sessions implements AutoCloseable {
     /// @param bytesInFlight bodies being received or waiting for their step, all sessions together
     /// @param sessions how many may exist
     /// @param idle how long a session keeps its place on its device after it was stepped last, when others need it
-    public record Limits(long headerBytes, long bytesInFlight, int sessions, Duration idle) {}
+    /// @param eventStreams how many may be read at a time
+    public record Limits(long headerBytes, long bytesInFlight, int sessions, Duration idle, int eventStreams) {
+        private static final int EVENT_STREAMS = 1000;
+
+        public Limits(long headerBytes, long bytesInFlight, int sessions, Duration idle) {
+            this(headerBytes, bytesInFlight, sessions, idle, EVENT_STREAMS);
+        }
+    }
 
     /// Sessions that went to sleep to make room, that woke, and that sleep now.
     ///
@@ -50,8 +57,8 @@ public final class Sessions implements AutoCloseable {
     /// @param spool the folder that copies are put into where main memory has no room; made when first needed
     public Sessions(Engine engine, SnapshotStore store, Journals journals, Limits limits, @Nullable Path spool) {
         var lanes = new Lanes();
-        resources = new Resources(engine, store, journals, new Spool(spool), limits, new Admission(limits.bytesInFlight()), lanes,
-                new Tiers(limits.idle(), lanes));
+        resources = new Resources(engine, store, journals, new Spool(spool), limits, new Admission(limits.bytesInFlight()),
+                new Events(limits.eventStreams()), lanes, new Tiers(limits.idle(), lanes));
         custody = new Custody(resources, sessions);
     }
 
@@ -73,6 +80,7 @@ public final class Sessions implements AutoCloseable {
             }
         } catch (RuntimeException e) {
             live.discard();
+            resources.events().forget(id);
             resources.journals().delete(id);
             throw e;
         }
@@ -146,6 +154,7 @@ public final class Sessions implements AutoCloseable {
             throw e.getCause() instanceof ServiceException known ? known : e;
         }
         sessions.remove(id);
+        resources.events().deleted(id);
     }
 
     public Sleep sleep() {
@@ -165,6 +174,16 @@ public final class Sessions implements AutoCloseable {
         return resources.admission().isClosed();
     }
 
+    /// How many streams of events are read.
+    public int eventStreams() {
+        return resources.events().openStreams();
+    }
+
+    /// Ends streams of events: nothing more will happen here.
+    public void endEvents() {
+        resources.events().end();
+    }
+
     /// Once draining: whether every body under way has come to its end in time.
     public boolean awaitDrained(Duration limit) throws InterruptedException {
         return resources.admission().awaitLast(limit);
@@ -175,6 +194,7 @@ public final class Sessions implements AutoCloseable {
     public void close() {
         drain();
         custody.close();
+        endEvents();
         var live = new ArrayList<LiveSession>();
         for (var session : sessions.values()) {
             if (session.life() instanceof LiveSession one) {

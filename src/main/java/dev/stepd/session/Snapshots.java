@@ -152,6 +152,7 @@ final class Snapshots {
                     session.recovered();
                     LOG.info("session {} restored at step {} from snapshot {}",
                             session.id(), session.step(), snapshotId);
+                    session.history().restored(snapshotId, session.step());
                     var digest = new Session.Digest(loaded.stored().step(), loaded.stored().digest());
                     Stages.pass(storeIfDurable().thenApply(nothing -> digest), done);
                 } catch (Throwable e) {
@@ -246,7 +247,9 @@ final class Snapshots {
         storedChanges = capture.changes();
         session.journal().covered(capture.mark());
         removeSuperseded();
-        return StoredSnapshots.info(snapshot);
+        var info = StoredSnapshots.info(snapshot);
+        session.history().snapshot(info);
+        return info;
     }
 
     private StoredSnapshot store(Capture capture) {

@@ -8,8 +8,7 @@ import dev.stepd.tensor.SafetensorsMessage;
 /// @param message the deltas or parameters; for `return=none` empty (header `{}`, no data)
 public record StepAnswer(
         long step,
-        double lr,
-        double gradNorm,
+        StepMetrics metrics,
         long durableStep,
         boolean replayed,
         Timings timings,
@@ -21,8 +20,16 @@ public record StepAnswer(
     /// @param wakeNanos 0 unless the session slept
     public record Timings(long receiveNanos, long queueNanos, long wakeNanos, long computeNanos) {}
 
+    public double lr() {
+        return metrics.lr();
+    }
+
+    public double gradNorm() {
+        return metrics.gradNorm();
+    }
+
     StepAnswer durableAt(long step) {
-        return new StepAnswer(this.step, lr, gradNorm, step, replayed, timings, message, release);
+        return new StepAnswer(this.step, metrics, step, replayed, timings, message, release);
     }
 
     @Override

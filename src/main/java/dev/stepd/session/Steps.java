@@ -32,7 +32,7 @@ final class Steps {
 
     /// The step taken last.
     private record LastStep(
-            long number, Fingerprint body, double lr, double gradNorm, Expected.Match match, Lease deltas) {}
+            long number, Fingerprint body, StepMetrics metrics, Expected.Match match, Lease deltas) {}
 
     private final LiveSession session;
     private final Expected gradients;
@@ -81,7 +81,7 @@ final class Steps {
             var resources = session.resources();
             var moved = inFile ? resources.putInFile(memory.byteSize(), purpose, sink -> sink.accept(memory))
                     : resources.putAside(memory.byteSize(), purpose, sink -> sink.accept(memory));
-            var after = new LastStep(before.number(), before.body(), before.lr(), before.gradNorm(), before.match(), moved);
+            var after = new LastStep(before.number(), before.body(), before.metrics(), before.match(), moved);
             release(last.compareAndSet(before, after) ? before : after);
         } finally {
             before.deltas().release();
@@ -168,7 +168,7 @@ final class Steps {
         try {
             var present = answered.match().present();
             var entry = new Entry(Entry.Kind.ANSWER, answered.number(), answered.body(), present, NO_INPUTS,
-                    answered.lr(), answered.gradNorm());
+                    answered.metrics().lr(), answered.metrics().gradNorm());
             journal.append(entry, Stretches.of(session.body(), present, NO_INPUTS, answered.deltas().memory()));
         } finally {
             answered.deltas().release();
@@ -186,8 +186,8 @@ final class Steps {
         int missing = gradients.places().size() - entry.present().cardinality();
         var match = new Expected.Match(StepBody.NONE.header(), List.of(), entry.present(), NO_INPUTS, missing, "");
         var stepper = session.stepper();
-        release(last.getAndSet(new LastStep(entry.step(), entry.body(), made ? stepper.lastLr() : entry.lr(),
-                made ? stepper.lastGradNorm() : entry.gradNorm(), match, deltas)));
+        release(last.getAndSet(new LastStep(entry.step(), entry.body(),
+                made ? StepMetrics.of(stepper) : StepMetrics.kept(entry.lr(), entry.gradNorm()), match, deltas)));
     }
 
     private StepAnswer apply(StepBody body, Fingerprint fingerprint, long queueNanos) {
@@ -209,10 +209,10 @@ final class Steps {
         long computed = System.nanoTime() - start;
         var timings = new StepAnswer.Timings(body.receiveNanos(), queueNanos, session.residence().takeWakeNanos(), computed);
         var stepper = session.stepper();
-        var taken = new LastStep(stepper.step(), fingerprint, stepper.lastLr(), stepper.lastGradNorm(), body.match(),
-                body.buffer().retain());
+        var taken = new LastStep(stepper.step(), fingerprint, StepMetrics.of(stepper), body.match(), body.buffer().retain());
         release(last.getAndSet(taken));
         session.changed();
+        session.history().step(taken.number(), taken.metrics(), timings);
         return copy == null
                 ? answer(taken, order.returned(), timings, false)
                 : parameters(taken, copy, timings, false);
@@ -287,7 +287,7 @@ final class Steps {
             LastStep step, StepAnswer.Timings timings, boolean replayed, SafetensorsMessage message, Runnable release) {
         long durableStep = session.snapshots().durableStep();
         return new StepAnswer(
-                step.number(), step.lr(), step.gradNorm(), durableStep, replayed, timings, message, release);
+                step.number(), step.metrics(), durableStep, replayed, timings, message, release);
     }
 
     /// Copies the parameters, on the strand, into memory of a buffer's size.

@@ -33,6 +33,12 @@ public final class Values {
         return values;
     }
 
+    public static void put(byte[] values, Array array) {
+        try (var arena = Arena.ofConfined()) {
+            array.write(0, arena.allocateFrom(ValueLayout.JAVA_BYTE, values));
+        }
+    }
+
     public static void put(float[] values, Array array) {
         try (var arena = Arena.ofConfined()) {
             array.write(0, arena.allocateFrom(ValueLayout.JAVA_FLOAT, values));

@@ -11,14 +11,17 @@ class HttpSettingsTest {
     @Test
     void defaults() {
         try (var context = ApplicationContext.run()) {
-            assertThat(context.getBean(HttpSettings.class)).isEqualTo(new HttpSettings(16 << 20, Duration.ofSeconds(30)));
+            assertThat(context.getBean(HttpSettings.class)).isEqualTo(new HttpSettings(
+                    16 << 20, Duration.ofSeconds(30), Duration.ofSeconds(15)));
         }
     }
 
     @Test
     void keysMapToEverySetting() {
-        try (var context = ApplicationContext.run(Map.of("stepd.json-limit", "2MB", "stepd.body-idle-timeout", "7s"))) {
-            assertThat(context.getBean(HttpSettings.class)).isEqualTo(new HttpSettings(2 << 20, Duration.ofSeconds(7)));
+        try (var context = ApplicationContext.run(Map.of(
+                "stepd.json-limit", "2MB", "stepd.body-idle-timeout", "7s", "stepd.event-keep-alive", "3s"))) {
+            assertThat(context.getBean(HttpSettings.class)).isEqualTo(new HttpSettings(
+                    2 << 20, Duration.ofSeconds(7), Duration.ofSeconds(3)));
         }
     }
 }

@@ -3,7 +3,9 @@ package dev.stepd.server;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.stepd.server.RunningServer.Call;
+import dev.stepd.session.Sessions;
 import io.micronaut.web.router.Router;
+import java.net.http.HttpResponse;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -11,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.concurrent.CompletableFuture;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -62,6 +65,9 @@ class OpenApiContractTest {
                 statuses.computeIfAbsent(operation, o -> new TreeSet<>()).add(response.statusCode());
             }
         });
+        var stream = endedStream();
+        contract.check("GET /v1/sessions/{id}/events", stream);
+        statuses.get("GET /v1/sessions/{id}/events").add(stream.statusCode());
         assertThat(statuses.keySet()).isEqualTo(contract.operations());
         var unseen = new HashMap<String, Object>();
         for (var operation : contract.operations()) {
@@ -72,6 +78,17 @@ class OpenApiContractTest {
             }
         }
         assertThat(unseen).as("documented and never seen").isEmpty();
+    }
+
+    /// A stream is answered whole when its session is gone.
+    private static HttpResponse<byte[]> endedStream() {
+        var session = server.session(SESSION);
+        var stream = CompletableFuture.supplyAsync(() -> server.send(Call.of("GET", session + "/events?last_event_id=0")));
+        while (server.bean(Sessions.class).eventStreams() == 0 && !stream.isDone()) {
+            Thread.onSpinWait();
+        }
+        server.send(Call.of("DELETE", session));
+        return stream.join();
     }
 
     @Test
@@ -125,6 +142,7 @@ class OpenApiContractTest {
                 Call.json("POST", session + "/forks", "{\"optimizer\": {\"name\": \"lion\"}, \"durability\": \"none\"}"),
                 Call.json("POST", session + "/forks", "{\"optimizer\": {\"name\": \"lyon\"}}"), Call.json("POST", session + "/forks", "{"),
                 Call.json("POST", session + "/forks", "{\"snapshot\": \"absent\"}"));
+        add(calls, "GET /v1/sessions/{id}/events", Call.of("GET", session + "/events?last_event_id=x"), Call.of("GET", "/v1/sessions/absent/events"));
         add(calls, "DELETE /v1/sessions/{id}", Call.of("DELETE", doomed), Call.of("DELETE", doomed));
     }
 
@@ -179,7 +197,6 @@ class OpenApiContractTest {
     }
 
     private static void absentCalls(Map<String, List<Call>> calls, String session) {
-        add(calls, "GET /v1/sessions/{id}/events", Call.of("GET", session + "/events"));
         add(calls, "POST /v1/studies", Call.json("POST", "/v1/studies", "{}"));
         add(calls, "GET /v1/studies/{id}", Call.of("GET", "/v1/studies/1"));
         add(calls, "GET /v1/studies/{id}/trials", Call.of("GET", "/v1/studies/1/trials"));

@@ -51,6 +51,10 @@ final class ServerProcess implements AutoCloseable {
         return new ServerProcess(process, line.substring(line.indexOf("http")), log);
     }
 
+    String address() {
+        return address;
+    }
+
     String log() throws IOException {
         return Files.readString(log);
     }

@@ -21,11 +21,12 @@ class SettingsTest {
 
     static {
         GIVEN.putAll(Map.of("cuda", "off", "cuda-memory", "2GB", "pinned-memory", "1MB", "cuda-cache", "kernels", "journal-segment", "9MB",
-                "store-timeout", "9s", "idle-after", "7s"));
+                "event-stream-limit", "11", "store-timeout", "9s", "idle-after", "7s"));
     }
 
     private static final ServerSettings EXPECTED = new ServerSettings(
-            "127.0.0.2", 9000, true, Path.of("elsewhere"), 3L << 30, 5L << 20, 3, 6L << 10, 7, Duration.ofSeconds(7), "off", 2L << 30, 1L << 20, Path.of("kernels"),
+            "127.0.0.2", 9000, true, Path.of("elsewhere"), 3L << 30, 5L << 20, 3, 6L << 10, 7, Duration.ofSeconds(7), 11, "off", 2L << 30,
+            1L << 20, Path.of("kernels"),
             9 << 20, Duration.ofSeconds(8), Duration.ofSeconds(9));
 
     @Test
@@ -33,7 +34,7 @@ class SettingsTest {
         try (var context = ApplicationContext.run()) {
             assertThat(context.getBean(ServerSettings.class)).isEqualTo(new ServerSettings(
                     "127.0.0.1", 8080, false, Path.of("data"), null, null, null, 8 << 20, 10_000,
-                    Duration.ofSeconds(10), "auto", null, null, null, 64 << 20, Duration.ofSeconds(30), Duration.ofSeconds(60)));
+                    Duration.ofSeconds(10), 1000, "auto", null, null, null, 64 << 20, Duration.ofSeconds(30), Duration.ofSeconds(60)));
         }
     }
 
@@ -66,7 +67,7 @@ class SettingsTest {
     @Test
     void memoryIsThreeQuartersOfTheMachineUnlessSaid() {
         var settings = new ServerSettings(
-                "h", 0, false, Path.of("d"), null, null, null, 1, 1, Duration.ZERO, "auto", null, null, null, 64 << 20, Duration.ZERO, Duration.ZERO);
+                "h", 0, false, Path.of("d"), null, null, null, 1, 1, Duration.ZERO, 1, "auto", null, null, null, 64 << 20, Duration.ZERO, Duration.ZERO);
         assertThat(settings.memoryBytes()).isGreaterThan(1 << 20);
         assertThat(settings.bytesInFlightMax()).isEqualTo(settings.memoryBytes() / 4);
     }
@@ -74,7 +75,7 @@ class SettingsTest {
     @Test
     void cudaSettingsDependOnTheOthersUnlessSaid() {
         var settings = new ServerSettings(
-                "h", 0, false, Path.of("d"), null, null, null, 1, 1, Duration.ZERO, "AUTO", null, null, null, 64 << 20, Duration.ZERO, Duration.ZERO);
+                "h", 0, false, Path.of("d"), null, null, null, 1, 1, Duration.ZERO, 1, "AUTO", null, null, null, 64 << 20, Duration.ZERO, Duration.ZERO);
         assertThat(settings.usesCuda()).isTrue();
         assertThat(settings.cudaCacheFolder()).isEqualTo(Path.of("d", "cuda-cache"));
         assertThat(settings.memoryBesideCudaBytes() + settings.pinnedBytes()).isEqualTo(settings.memoryBytes());

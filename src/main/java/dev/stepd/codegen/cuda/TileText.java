@@ -85,16 +85,16 @@ final class TileText {
     /// What the stages read of elements, but for what they leave to each other: all loads are under way before the first is needed.
     private List<Expr> elements() {
         var made = new HashSet<Buffer>();
-        tiling.stages().forEach(stage -> stage.outputs().forEach(output -> made.add(output.target())));
         var reads = new ArrayList<Expr>();
         for (var stage : tiling.stages()) {
             if (stage.scope().isElement()) {
                 for (var node : stage.nodes()) {
-                    if (node instanceof Expr.Read(Buffer buffer) && !(buffer.kind() == Buffer.Kind.TEMP && made.contains(buffer))) {
+                    if (node instanceof Expr.Read(Buffer buffer) && !made.contains(buffer)) {
                         reads.add(node);
                     }
                 }
             }
+            stage.outputs().forEach(output -> made.add(output.target()));
         }
         return reads;
     }
@@ -125,9 +125,7 @@ final class TileText {
             if (!tiling.locals().contains(target)) {
                 lanes.store(out, target, next.get(target));
             }
-            if (target.kind() == Buffer.Kind.TEMP) {
-                kept.put(target, next.get(target));
-            }
+            kept.put(target, next.get(target)); // whoever reads it from here on reads what it has become
         }
     }
 

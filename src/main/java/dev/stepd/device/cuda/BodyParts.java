@@ -11,8 +11,8 @@ import java.util.Map;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
-/// What of a step's body a plan reads and writes. Where its last kernel is local to elements, body and kernel go chunk by chunk:
-/// while one chunk is computed the next is copied in and the one before out.
+/// What of a step's body a plan reads and writes. Where the last kernel that writes to it is local to elements, body and kernel go
+/// chunk by chunk: while one chunk is computed the next is copied in and the one before out.
 final class BodyParts {
     /// @param member of `struct Arrays`
     private record Part(Buffer buffer, int member, long offset, long bytes, boolean read, boolean written) {
@@ -48,6 +48,17 @@ final class BodyParts {
                 .anyMatch(output -> output.target().equals(buffer));
     }
 
+    /// The position of the last kernel that writes to a body, or of the last one where none does.
+    int lastThatWrites(CudaProgram program) {
+        var kernels = program.kernels();
+        for (int i = kernels.size() - 1; i >= 0; i--) {
+            if (kernels.get(i).stages().stream().flatMap(stage -> stage.outputs().stream()).anyMatch(o -> contains(o.target()))) {
+                return i;
+            }
+        }
+        return kernels.size() - 1;
+    }
+
     boolean contains(Buffer buffer) {
         return parts.stream().anyMatch(part -> part.buffer.equals(buffer));
     }
@@ -77,7 +88,7 @@ final class BodyParts {
         return parts.isEmpty();
     }
 
-    /// Cuts the last kernel's tiles, if it may go chunk by chunk and the body is long enough.
+    /// Cuts that kernel's tiles, if it may go chunk by chunk and the body is long enough.
     void chunk(KernelLaunch launch, long chunkBytes) {
         chunks.clear();
         last = launch;
@@ -122,7 +133,7 @@ final class BodyParts {
         }
     }
 
-    /// Runs the last kernel chunk by chunk.
+    /// Runs that kernel chunk by chunk.
     void launchChunks(CudaBody image, Streams streams) {
         for (int i = 0; i < parts.size(); i++) {
             var part = parts.get(i);

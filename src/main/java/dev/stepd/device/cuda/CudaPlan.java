@@ -28,6 +28,8 @@ final class CudaPlan implements BoundPlan {
     private final BodyParts parts;
     private final List<KernelLaunch> launches = new ArrayList<>();
     private final Optional<SmallPlan> small;
+    /// Of the last launch that writes to the body; those behind it read on the device what it left there.
+    private final int last;
     private @Nullable Region tables;
     private @Nullable Spans spans;
 
@@ -47,6 +49,7 @@ final class CudaPlan implements BoundPlan {
             for (var kernel : program.kernels()) {
                 launches.add(new KernelLaunch(device, module, kernel, program.pointers().size()));
             }
+            last = parts.lastThatWrites(program);
             small = arrays.isPinned() ? SmallPlan.of(program, module, domain, launches, device.tuning().smallElements()) : Optional.empty();
         } catch (RuntimeException e) {
             arrays.close();
@@ -96,7 +99,7 @@ final class CudaPlan implements BoundPlan {
                 point(pointer, arrays.address(pointer));
             }
         }
-        parts.chunk(launches.getLast(), device.tuning().chunkBytes());
+        parts.chunk(launches.get(last), device.tuning().chunkBytes());
         small.ifPresent(all -> all.fill(program, arrays, launches));
         spans = now;
     }
@@ -138,7 +141,6 @@ final class CudaPlan implements BoundPlan {
         parts.point(image, launches);
         var streams = image.streams();
         arrays.copyIn(streams.in());
-        int last = launches.size() - 1;
         if (last > 0 || !parts.isChunked()) {
             parts.fetch(image);
         }
@@ -152,6 +154,12 @@ final class CudaPlan implements BoundPlan {
             launches.get(last).launch(streams.kernels());
             streams.copiesAfterKernels();
             parts.copyOut(image, streams.out());
+        }
+        if (last + 1 < launches.size()) {
+            for (int i = last + 1; i < launches.size(); i++) {
+                launches.get(i).launch(streams.kernels());
+            }
+            streams.copiesAfterKernels();
         }
         arrays.copyOut(streams);
         streams.await();

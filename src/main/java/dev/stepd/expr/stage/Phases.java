@@ -15,7 +15,7 @@ import java.util.Set;
 /// one [Phase], and so on. A pass that overwrites an array runs after all that read it. Stages are told apart by identity: to
 /// compare them would be to walk their graphs.
 final class Phases {
-    private static final Scope PAIR = Scope.block(2);
+    static final Scope PAIR = Scope.block(2);
 
     private final List<Stage> left;
     private final Sharing.Names names;
@@ -120,7 +120,7 @@ final class Phases {
     }
 
     /// A unit that also has whole runs of what the stages read, where there is one.
-    private static Scope withReads(List<Stage> stages, Scope unit) {
+    static Scope withReads(List<Stage> stages, Scope unit) {
         var wider = unit;
         for (var stage : stages) {
             for (var buffer : stage.reads()) {
@@ -150,7 +150,7 @@ final class Phases {
     }
 
     /// What tiles are whole numbers of.
-    private record Unit(Scope scope) {
+    record Unit(Scope scope) {
         /// The shortest that is a whole number of both, if it is short enough. Rows have lengths of their own in each tensor.
         Optional<Scope> and(Scope other) {
             if (other.isElement() || other.equals(scope)) {

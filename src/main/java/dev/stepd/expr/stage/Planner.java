@@ -16,6 +16,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Function;
 
 /// Splits a program into the passes of a [Plan].
 ///
@@ -48,16 +49,20 @@ public final class Planner {
     /// Whether values that share bytes are taken apart and put together by passes of their own.
     private final boolean unpacks;
 
-    private Planner(boolean unpacks) {
+    /// Of the names of arrays between passes.
+    private final String prefix;
+
+    private Planner(boolean unpacks, String prefix) {
         this.unpacks = unpacks;
+        this.prefix = prefix;
     }
 
     /// @param program expanded, with every choice of the host decided or turned into a value
     public static Plan plan(Program program) {
         Legality.EXPANDED.check(program);
-        var plan = new Planner(false).build(program);
+        var plan = new Planner(false, "").build(program);
         if (!plan.passes().allMatch(Stage::runsOfBytes)) {
-            plan = new Planner(true).build(program);
+            plan = new Planner(true, "").build(program);
             if (!plan.passes().allMatch(Stage::runsOfBytes)) {
                 throw new IllegalStateException("runs begin within bytes: " + plan);
             }
@@ -65,7 +70,25 @@ public final class Planner {
         return plan;
     }
 
+    /// A plan followed by a program over what it leaves, the first pass of which runs with the plan's last one where it can,
+    /// while what it reads is in the cache.
+    ///
+    /// @param sums what follows, by way of sums over the rows or blocks it is given: expanded, and knowing nothing of the host
+    public static Plan plan(Program program, Function<Scope, Program> sums) {
+        var plan = plan(program);
+        var left = new Leftovers(plan);
+        var after = sums.apply(left.over());
+        Legality.EXPANDED.check(after);
+        return left.with(new Planner(false, "after").stages(after));
+    }
+
     private Plan build(Program program) {
+        var stages = stages(program);
+        var number = new AtomicInteger(depths.size());
+        return new Plan(hosts, Phases.of(stages, () -> Integer.toString(number.getAndIncrement())));
+    }
+
+    private List<Stage> stages(Program program) {
         var writes = new LinkedHashMap<Scope, List<Stage.Output>>();
         var packs = new ArrayList<Stage.Output>();
         var finestFirst = program.assignments().stream()
@@ -89,8 +112,7 @@ public final class Planner {
             stages.add(new Stage(Scope.ELEMENT, packs));
         }
         stages.forEach(stage -> stage.nodes().forEach(Planner::checkKernel));
-        var number = new AtomicInteger(depths.size());
-        return new Plan(hosts, Phases.of(stages, () -> Integer.toString(number.getAndIncrement())));
+        return stages;
     }
 
     private static void checkKernel(Expr node) {
@@ -230,7 +252,7 @@ public final class Planner {
     }
 
     private String name() {
-        return Integer.toString(depths.size());
+        return prefix + depths.size();
     }
 
     private Buffer define(Expr node, Scope scope, Expr value, Buffer target) {
