@@ -136,19 +136,11 @@ final class Victim implements AutoCloseable {
         address = "";
     }
 
-    /// Of the program as it is built, if `-Dstepd.faults.classpath` says so: then with the archive of classes that the first one to end in
-    /// order leaves, which starts in half the time.
     private void launch() throws IOException {
-        var built = System.getProperty("stepd.faults.classpath");
         var command = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "--add-modules=jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED", "-Xmx256m", "-XX:+UseSerialGC",
-                "-XX:TieredStopAtLevel=1", "-Dlogback.configurationFile=logback.xml"));
-        if (built != null) {
-            var archive = Path.of("target", "faults.jsa").toAbsolutePath();
-            command.addAll(List.of("-XX:+AutoCreateSharedArchive", "-XX:SharedArchiveFile=" + archive, "-Xlog:cds*=off"));
-        }
-        command.addAll(List.of("-cp", built != null ? built : System.getProperty("java.class.path"), "dev.stepd.server.Stepd", "serve",
-                "--port", "0", "--cuda", "off"));
+                "-XX:TieredStopAtLevel=1", "-Dlogback.configurationFile=logback.xml",
+                "-cp", System.getProperty("java.class.path"), "dev.stepd.server.Stepd", "serve", "--port", "0", "--cuda", "off"));
         if (!flags.contains("--data")) {
             command.addAll(List.of("--data", folder.resolve("data").toString()));
         }
