@@ -17,6 +17,7 @@ public final class Bench {
         SUITES.put("rules", RuleFigures::measure);
         SUITES.put("http", HttpFigures::measure);
         SUITES.put("journal", JournalFigures::measure);
+        SUITES.put("snapshot", SnapshotFigures::measure);
         SUITES.put("start", StartFigures::measure);
     }
 

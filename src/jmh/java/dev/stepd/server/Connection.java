@@ -65,6 +65,11 @@ final class Connection implements AutoCloseable {
         return text(0, bodyStart);
     }
 
+    /// The body of the last reply, if that is text.
+    String body() {
+        return text(bodyStart, reply.position());
+    }
+
     /// Bytes as they are, without HTTP.
     void receive(int count) throws IOException {
         reply.clear().limit(count);

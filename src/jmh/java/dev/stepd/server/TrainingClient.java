@@ -13,6 +13,7 @@ final class TrainingClient implements AutoCloseable {
     private final Connection connection;
     private final ByteBuffer step;
     private final int bodyBytes;
+    private final String session;
 
     /// @param elements of an AdamW session
     TrainingClient(int port, int elements) throws IOException {
@@ -30,7 +31,7 @@ final class TrainingClient implements AutoCloseable {
                 .formatted(elements, durability);
         call(Connection.request("POST", "/v1/sessions", "application/json",
                 ByteBuffer.wrap(description.getBytes(StandardCharsets.UTF_8))));
-        var session = location();
+        session = location();
         call(Connection.request("PUT", session + "/parameters", SAFETENSORS, parameters));
         step = Connection.request("POST", session + "/steps", SAFETENSORS, gradients);
     }
@@ -59,6 +60,11 @@ final class TrainingClient implements AutoCloseable {
                 .map(line -> line.substring("location:".length()).trim())
                 .findFirst()
                 .orElseThrow();
+    }
+
+    /// The path of the session.
+    String session() {
+        return session;
     }
 
     /// Bytes of the gradients, and of the deltas, with their frame.

@@ -6,7 +6,10 @@ import dev.stepd.session.Incoming;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufAllocator;
 import io.netty.buffer.ByteBufInputStream;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
@@ -29,6 +32,19 @@ final class JsonBody<T> implements Incoming<T> {
     /// The document as a value.
     static Incoming<Object> value(long limitBytes) {
         return new JsonBody<>(limitBytes, bytes -> CompletableFuture.completedFuture(Json.parse(bytes)));
+    }
+
+    /// The document as a value, an empty object where there is none.
+    static Incoming<Object> valueOrNone(long limitBytes) {
+        return new JsonBody<>(limitBytes, bytes -> CompletableFuture.completedFuture(Json.parse(orEmptyObject(bytes))));
+    }
+
+    private static InputStream orEmptyObject(InputStream bytes) {
+        try {
+            return bytes.available() > 0 ? bytes : new ByteArrayInputStream(new byte[] {'{', '}'});
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     @Override

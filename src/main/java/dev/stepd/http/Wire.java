@@ -68,7 +68,10 @@ final class Wire {
         json.put("id", snapshot.id());
         json.put("step", snapshot.step());
         json.put("bytes", snapshot.bytes());
+        json.put("stored_bytes", snapshot.storedBytes());
         json.put("digest", snapshot.digest());
+        json.put("pinned", snapshot.pinned());
+        json.put("parent", snapshot.parent().isEmpty() ? null : snapshot.parent());
         json.put("created", snapshot.created().toString());
         return json;
     }

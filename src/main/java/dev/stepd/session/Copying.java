@@ -36,6 +36,15 @@ final class Copying {
         }
     }
 
+    /// The same, so many bytes at most at a time.
+    static void show(Array array, long atOnce, Consumer<MemorySegment> bytes) {
+        show(array, all -> {
+            for (long at = 0; at < all.byteSize(); at += atOnce) {
+                bytes.accept(all.asSlice(at, Math.min(atOnce, all.byteSize() - at)));
+            }
+        });
+    }
+
     /// Shows all of an array's bytes in order: where they are if the host addresses them, else piece by piece in memory that is used
     /// again and again.
     static void show(Array array, Consumer<MemorySegment> bytes) {

@@ -12,7 +12,8 @@ import java.util.Map;
 /// hyperparameters may change; every other field is replaced as a whole, and `null` turns it off.
 final class DescriptionPatch {
     private static final List<String> CHANGEABLE =
-            List.of("name", "optimizer", "groups", "schedule", "clip", "wrap", "average", "non_finite", "snapshot_every", "pinned");
+            List.of("name", "optimizer", "groups", "schedule", "clip", "wrap", "average", "non_finite", "snapshot_every",
+                    "snapshots", "pinned");
 
     private DescriptionPatch() {}
 

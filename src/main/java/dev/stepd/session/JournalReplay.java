@@ -56,7 +56,7 @@ final class JournalReplay {
         var records = reading.records();
         for (int i = 0; i < records.size(); i++) {
             var kept = records.get(i);
-            var memory = session.buffers().take();
+            var memory = tiers().withRoom(session, session.buffers()::take); // sessions that are back already may sleep
             try {
                 var refusal = take(kept, memory.memory());
                 if (refusal != null) {
@@ -83,11 +83,18 @@ final class JournalReplay {
             return "the record of step " + entry.step() + " does not fit the session's tensors";
         }
         Stretches.fill(stretches, kept.payload());
-        if (entry.kind() == Entry.Kind.STEP
-                && stepper.step(memory, entry.present(), entry.given()) == Stepper.Outcome.REJECTED) {
+        if (entry.kind() == Entry.Kind.STEP && step(entry, memory) == Stepper.Outcome.REJECTED) {
             return "step " + entry.step() + " is refused now";
         }
         return null;
+    }
+
+    private Stepper.Outcome step(Entry entry, MemorySegment memory) {
+        return tiers().withRoom(session, () -> session.stepper().step(memory, entry.present(), entry.given()));
+    }
+
+    private Tiers tiers() {
+        return session.resources().tiers();
     }
 
     /// A refused step at the end was refused before, and the crash came before its record was taken back.

@@ -9,7 +9,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /// The threads all sessions share. Small sessions have their own, so that they never queue behind large ones, and so
-/// has the database, so that no step waits for it.
+/// has the database, so that no step waits for it; those give way to all others.
 final class Lanes implements AutoCloseable {
     /// Below this a step takes less time than handing it to another thread and back.
     static final long SMALL_ELEMENTS_MAX = 32_768;
@@ -22,9 +22,9 @@ final class Lanes implements AutoCloseable {
 
     Lanes() {
         int threads = Math.max(2, Runtime.getRuntime().availableProcessors());
-        small = pool("stepd-small", threads);
-        large = pool("stepd-large", threads);
-        storing = pool("stepd-store", STORING_THREADS);
+        small = pool("stepd-small", threads, () -> {});
+        large = pool("stepd-large", threads, () -> {});
+        storing = pool("stepd-store", STORING_THREADS, Courtesy::giveWay);
     }
 
     Executor stepping(long elements) {
@@ -49,10 +49,13 @@ final class Lanes implements AutoCloseable {
         }
     }
 
-    private static ExecutorService pool(String name, int threads) {
+    private static ExecutorService pool(String name, int threads, Runnable first) {
         var count = new AtomicInteger();
         ThreadFactory factory = task -> {
-            var thread = new Thread(task, name + "-" + count.incrementAndGet());
+            var thread = new Thread(() -> {
+                first.run();
+                task.run();
+            }, name + "-" + count.incrementAndGet());
             thread.setDaemon(true);
             return thread;
         };

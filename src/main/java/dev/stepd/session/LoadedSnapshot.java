@@ -69,14 +69,20 @@ record LoadedSnapshot(StoredSnapshot stored, SafetensorsHeader manifest, Image i
         try {
             resources.store().read(stored, unpacking);
         } catch (ServiceException e) {
-            throw e.code() == ErrorCode.CONFLICT && !unpacking.array().isEmpty()
-                    ? new ServiceException(ErrorCode.CONFLICT, e.getMessage() + ", in array " + unpacking.array(), e)
-                    : e;
+            throw e.code() == ErrorCode.CONFLICT ? told(resources, stored, e, unpacking.array()) : e;
         }
         var digest = unpacking.digest();
         if (!digest.equals(stored.digest())) {
             throw damaged(stored, "it was stored with digest " + stored.digest() + ", what was loaded has " + digest);
         }
+    }
+
+    /// A chunk may be missing because the snapshot went meanwhile, as retention has it.
+    private static ServiceException told(Resources resources, StoredSnapshot stored, ServiceException damage, String array) {
+        if (resources.store().snapshot(stored.sessionId(), stored.id()).isEmpty()) {
+            return new ServiceException(ErrorCode.NOT_FOUND, "snapshot " + stored.id() + " was deleted while it was read");
+        }
+        return new ServiceException(ErrorCode.CONFLICT, damage.getMessage() + ", in array " + array, damage);
     }
 
     private static void checkFits(StoredSnapshot stored, SafetensorsHeader manifest, LiveSession session) {

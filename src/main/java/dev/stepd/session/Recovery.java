@@ -6,6 +6,7 @@ import dev.stepd.store.StoredSession;
 import dev.stepd.store.StoredSnapshot;
 import java.io.IOException;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.slf4j.Logger;
@@ -15,6 +16,9 @@ import org.slf4j.LoggerFactory;
 final class Recovery {
     private static final Logger LOG = LoggerFactory.getLogger(Recovery.class);
 
+    /// Reading one takes as long as recovering from it.
+    private static final int SOUND_TOLD = 3;
+
     private Recovery() {}
 
     /// The session at its newest snapshot, or the reason why not. A session that promised no durability and has no
@@ -22,6 +26,7 @@ final class Recovery {
     static Optional<Life> recover(Resources resources, StoredSession row) {
         var store = resources.store();
         Map<String, Object> description = Map.of("name", row.name());
+        List<StoredSnapshot> snapshots = List.of();
         long durableStep = 0;
         try {
             description = description(row);
@@ -30,7 +35,7 @@ final class Recovery {
                 resources.journals().delete(row.id());
                 return Optional.empty();
             }
-            var snapshots = store.snapshots(row.id());
+            snapshots = store.snapshots(row.id());
             var newest = snapshots.isEmpty() ? Optional.<StoredSnapshot>empty() : Optional.of(snapshots.getLast());
             durableStep = newest.map(StoredSnapshot::step).orElse(0L);
             if (newest.isEmpty() && !SessionDescription.parse(description).durability().keeps()) {
@@ -44,7 +49,7 @@ final class Recovery {
             return Optional.of(live);
         } catch (ServiceException e) {
             LOG.error("session {} cannot be brought back: {}", row.id(), e.getMessage());
-            return Optional.of(new LostSession(row, description, durableStep, reason(e)));
+            return Optional.of(new LostSession(row, description, durableStep, reason(e) + remedy(resources, row, snapshots, e)));
         } catch (RuntimeException e) { // one session does not keep the others from coming back
             LOG.error("session {} cannot be brought back", row.id(), e);
             return Optional.of(new LostSession(row, description, durableStep, String.valueOf(e.getMessage())));
@@ -100,6 +105,36 @@ final class Recovery {
         return e.code() == ErrorCode.DEVICE_UNAVAILABLE
                 ? e.getMessage() + "; start stepd where the device is, or name another with the restore"
                 : e.getMessage();
+    }
+
+    /// Which snapshots can be restored where recovery found something damaged; some of them, newest first.
+    private static String remedy(Resources resources, StoredSession row, List<StoredSnapshot> snapshots, ServiceException e) {
+        if (e.code() != ErrorCode.CONFLICT || snapshots.isEmpty()) {
+            return "";
+        }
+        try {
+            var program = resources.engine().programHash(SessionDescription.parse(description(row)).blueprint());
+            var sound = snapshots.reversed().stream()
+                    .filter(snapshot -> snapshot.programHash().equals(program) && isSound(resources, snapshot))
+                    .limit(SOUND_TOLD)
+                    .map(snapshot -> snapshot.id() + " of step " + snapshot.step())
+                    .toList();
+            return sound.isEmpty() ? "; none of its snapshots can be restored" : "; to be restored is snapshot " + String.join(", ", sound);
+        } catch (ServiceException unknown) {
+            return ""; // the store cannot be asked now
+        }
+    }
+
+    private static boolean isSound(Resources resources, StoredSnapshot snapshot) {
+        try {
+            LoadedSnapshot.check(resources, snapshot);
+            return true;
+        } catch (ServiceException e) {
+            if (e.code() != ErrorCode.CONFLICT) {
+                throw e;
+            }
+            return false;
+        }
     }
 
     @SuppressWarnings("unchecked") // JSON objects have string keys

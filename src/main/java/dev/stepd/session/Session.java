@@ -16,7 +16,7 @@ import java.util.concurrent.CompletionStage;
 public final class Session {
     /// The session as clients see it. `tier` is where its state is: `device`, or, while it sleeps, `memory` or `disk`. `description` is the JSON object with everything resolved
     /// (`name`, `optimizer`, `tensors`, `groups`, `schedule`, `clip`, `wrap`, `average`, `state`, `non_finite`, `durability`,
-    /// `snapshot_every`, `device`, `pinned`).
+    /// `snapshot_every`, `snapshots`, `device`, `pinned`).
     public record Status(
             String id,
             Map<String, Object> description,
@@ -30,7 +30,13 @@ public final class Session {
             Instant created) {}
 
     /// A stored snapshot as clients see it.
-    public record SnapshotInfo(String id, long step, long bytes, String digest, Instant created) {}
+    ///
+    /// @param bytes of the state
+    /// @param storedBytes what it added to the database
+    /// @param pinned whether it stays until it is deleted
+    /// @param parent the snapshot its state descends from, which may be gone; empty for none
+    public record SnapshotInfo(
+            String id, long step, long bytes, long storedBytes, String digest, boolean pinned, String parent, Instant created) {}
 
     /// A step and the digest of everything a session keeps at it.
     public record Digest(long step, String digest) {}
@@ -112,14 +118,19 @@ public final class Session {
     }
 
     /// Replaces the named fields (`optimizer` hyperparameters, `groups`, `schedule`, `clip`, `wrap`, `average`, `name`, `non_finite`,
-    /// `snapshot_every`) from the next step on.
+    /// `snapshot_every`, `snapshots`) from the next step on.
     public CompletionStage<Status> patch(Map<String, Object> changes) {
         return live().transfers().patch(changes);
     }
 
-    /// Takes a snapshot of the present state; completes when it is durable.
+    /// Takes a snapshot of the present state that stays until it is deleted; completes when it is durable.
     public CompletionStage<SnapshotInfo> snapshot() {
-        return live().snapshots().take();
+        return snapshot(true);
+    }
+
+    /// @param pinned whether it stays until it is deleted, rather than as the session's `snapshots` says
+    public CompletionStage<SnapshotInfo> snapshot(boolean pinned) {
+        return live().snapshots().take(pinned);
     }
 
     /// The stored snapshots, oldest first. Blocks.
@@ -130,6 +141,16 @@ public final class Session {
     /// A stored snapshot as safetensors: parameters (`w`) and slots (`w#exp_avg`).
     public CompletionStage<Download> snapshotData(String snapshotId) {
         return Stages.supply(() -> stored.data(snapshotId), stored.resources().lanes().storing());
+    }
+
+    /// Says whether a snapshot stays until it is deleted. Blocks.
+    public SnapshotInfo pinSnapshot(String snapshotId, boolean pinned) {
+        switch (life) {
+            case LiveSession live -> live.snapshots().unlessTaken(() -> stored.pin(snapshotId, pinned));
+            case LostSession _ -> stored.pin(snapshotId, pinned);
+            case ElsewhereSession elsewhere -> throw Standing.taken(id, elsewhere.owner());
+        }
+        return StoredSnapshots.info(stored.find(snapshotId));
     }
 
     /// Blocks.

@@ -24,10 +24,12 @@ import org.jspecify.annotations.Nullable;
 /// What a client asked for, checked.
 ///
 /// @param snapshotEvery steps between two automatic snapshots
+/// @param retention which of them stay
 /// @param device as asked for; the engine knows what there is
 /// @param pinned whether it keeps its place on the device though nobody steps it
 record SessionDescription(
-        String name, Blueprint blueprint, Durability durability, long snapshotEvery, String device, boolean pinned) {
+        String name, Blueprint blueprint, Durability durability, long snapshotEvery, Retention retention, String device,
+        boolean pinned) {
     private static final int NAME_LENGTH_MAX = 200;
     private static final int TENSOR_NAME_LENGTH_MAX = 512;
     private static final long SNAPSHOT_EVERY_DEFAULT = 1000;
@@ -59,10 +61,11 @@ record SessionDescription(
                 choice(fields, "non_finite", NonFinite.REJECT));
         var durability = choice(fields, "durability", Durability.SNAPSHOT);
         long every = fields.integer("snapshot_every", 1).orElse(SNAPSHOT_EVERY_DEFAULT);
+        var retention = fields.object("snapshots").map(Retention::parse).orElse(Retention.DEFAULT);
         var device = fields.string("device").orElse(Devices.AUTO);
         boolean pinned = fields.bool("pinned").orElse(false);
         fields.finish();
-        return new SessionDescription(name, blueprint, durability, every, device, pinned);
+        return new SessionDescription(name, blueprint, durability, every, retention, device, pinned);
     }
 
     /// The description with every default in its place, readable by [#parse] again.
@@ -89,6 +92,7 @@ record SessionDescription(
         json.put("non_finite", lower(blueprint.nonFinite()));
         json.put("durability", lower(durability));
         json.put("snapshot_every", snapshotEvery);
+        json.put("snapshots", retention.json());
         json.put("device", device);
         json.put("pinned", pinned);
         return json;

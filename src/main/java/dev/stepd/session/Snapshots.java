@@ -2,9 +2,10 @@ package dev.stepd.session;
 
 import dev.stepd.error.ErrorCode;
 import dev.stepd.error.ServiceException;
+import dev.stepd.session.Capture.Asked;
 import dev.stepd.session.Session.SnapshotInfo;
 import dev.stepd.store.StoredSnapshot;
-import dev.stepd.store.StoredSnapshot.Origin;
+import dev.stepd.store.StoredSnapshot.Parent;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
@@ -12,6 +13,7 @@ import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicReference;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -22,8 +24,8 @@ import org.slf4j.LoggerFactory;
 /// written.
 final class Snapshots {
     private static final Logger LOG = LoggerFactory.getLogger(Snapshots.class);
-    /// Automatic snapshots beyond these are removed: the last one, and the one before in case the last is damaged.
-    private static final int AUTOMATIC_KEPT = 2;
+    /// So that what is read for the digest is still in the processor's cache when it is stored.
+    private static final long WRITTEN_AT_ONCE = 1 << 20;
 
     private static final Duration TICK = Duration.of(1, ChronoUnit.MICROS);
 
@@ -34,6 +36,7 @@ final class Snapshots {
     private volatile long durableStep;
     private volatile long storedChanges;
     private long takenAtStep;
+    private Descent descent = new Descent(Parent.NONE);
     /// The snapshot that the journal goes on from.
     private CompletableFuture<?> anchoring = CompletableFuture.completedFuture(null);
     private Instant lastCreated = Instant.EPOCH;
@@ -53,8 +56,13 @@ final class Snapshots {
         return stored;
     }
 
-    CompletableFuture<SnapshotInfo> take() {
-        return session.askStage(() -> store(Origin.REQUESTED));
+    /// What the present state descends from; on the strand.
+    Descent descent() {
+        return descent;
+    }
+
+    CompletableFuture<SnapshotInfo> take(boolean pinned) {
+        return session.askStage(() -> store(Asked.byClient(pinned)));
     }
 
     /// Takes the automatic snapshot if one is due; on the strand. One that is still being written is not overtaken: the
@@ -67,7 +75,7 @@ final class Snapshots {
             return;
         }
         takenAtStep = session.step();
-        storeOrFail(Origin.AUTOMATIC).whenComplete((info, failure) -> {
+        storeOrFail(Asked.BY_STEPD).whenComplete((info, failure) -> {
             automaticUnderWay.set(false);
             if (failure != null) {
                 LOG.warn("no automatic snapshot of session {}, its durable step stays {}",
@@ -82,7 +90,7 @@ final class Snapshots {
             return CompletableFuture.completedFuture(null);
         }
         session.journal().beginAnew();
-        anchoring = storeOrFail(Origin.AUTOMATIC);
+        anchoring = storeOrFail(Asked.BY_STEPD);
         return inEffect(anchoring.thenApply(info -> null));
     }
 
@@ -90,13 +98,13 @@ final class Snapshots {
     CompletableFuture<SnapshotInfo> storeFirst() {
         session.journal().beginAnew();
         takenAtStep = session.stepper().step();
-        return queue(Capture.live(session, Origin.AUTOMATIC, nextCreated()));
+        return queue(Capture.live(session, Asked.BY_STEPD, nextCreated()));
     }
 
     /// Stores the state for the journal to go on from, unless that is under way; on the strand. A failure is logged.
     CompletableFuture<Void> anchor() {
         if (anchoring.isDone()) {
-            anchoring = storeOrFail(Origin.AUTOMATIC);
+            anchoring = storeOrFail(Asked.BY_STEPD);
             anchoring.exceptionally(failure -> {
                 LOG.warn("no snapshot of session {} for its journal to go on from", session.id(), failure);
                 return null;
@@ -120,7 +128,7 @@ final class Snapshots {
     void storeBeforeShutdown() {
         afterTheOthers(() -> {}).join();
         if (session.description().durability().keeps() && session.changes() != storedChanges) {
-            write(Capture.live(session, Origin.AUTOMATIC, nextCreated()));
+            write(Capture.live(session, Asked.BY_STEPD, nextCreated()));
         }
     }
 
@@ -140,6 +148,7 @@ final class Snapshots {
                 try {
                     session.requireRestorable();
                     loaded.applyTo(session);
+                    descent = new Descent(loaded.stored().asParent());
                     session.recovered();
                     LOG.info("session {} restored at step {} from snapshot {}",
                             session.id(), session.step(), snapshotId);
@@ -168,6 +177,7 @@ final class Snapshots {
     /// Takes over the newest snapshot of a session that is being brought back, before it serves.
     void recover(StoredSnapshot newest) {
         LoadedSnapshot.loadInto(session, newest);
+        descent = new Descent(newest.asParent());
         durableStep = newest.step();
         takenAtStep = newest.step();
         storedChanges = session.changes();
@@ -188,25 +198,25 @@ final class Snapshots {
         return done;
     }
 
-    private CompletableFuture<SnapshotInfo> storeOrFail(Origin origin) {
+    private CompletableFuture<SnapshotInfo> storeOrFail(Asked asked) {
         try {
-            return store(origin);
+            return store(asked);
         } catch (RuntimeException e) {
             return CompletableFuture.failedFuture(e);
         }
     }
 
-    private CompletableFuture<SnapshotInfo> store(Origin origin) {
+    private CompletableFuture<SnapshotInfo> store(Asked asked) {
         takenAtStep = session.step();
         var created = nextCreated();
         Capture copy;
         try {
-            copy = Capture.copy(session, origin, created);
+            copy = Capture.copy(session, asked, created);
         } catch (ServiceException e) {
             if (session.isSmall()) {
                 throw e; // may be on a thread that must not wait for the database
             }
-            var written = queue(Capture.live(session, origin, created));
+            var written = queue(Capture.live(session, asked, created));
             written.handle((info, failure) -> info).join();
             return written;
         }
@@ -228,23 +238,31 @@ final class Snapshots {
     }
 
     private SnapshotInfo write(Capture capture) {
-        var snapshot = capture.snapshot();
-        var digest = StateDigest.of(snapshot.step(), snapshot.tensorSteps(), capture.parts());
-        unlessTaken(() -> write(capture, digest));
+        var written = new AtomicReference<StoredSnapshot>();
+        unlessTaken(() -> written.set(store(capture)));
+        var snapshot = written.get();
+        capture.descent().stored(snapshot);
         durableStep = snapshot.step();
         storedChanges = capture.changes();
         session.journal().covered(capture.mark());
         removeSuperseded();
-        return new SnapshotInfo(snapshot.id(), snapshot.step(), snapshot.bytes(), digest, snapshot.created());
+        return StoredSnapshots.info(snapshot);
     }
 
-    private void write(Capture capture, String digest) {
-        try (var writing = session.resources().store().write(capture.row(), capture.snapshot())) {
+    private StoredSnapshot store(Capture capture) {
+        var snapshot = capture.snapshot().withParent(capture.descent().last());
+        var digest = new StateDigest(snapshot.step(), snapshot.tensorSteps());
+        try (var writing = session.resources().store().write(capture.row(), snapshot)) {
             for (var part : capture.parts()) {
-                Copying.show(part.array(), writing::write);
+                digest.begin(part.key(), part.dtype(), part.shape());
+                writing.begin(part.array().byteSize());
+                Copying.show(part.array(), WRITTEN_AT_ONCE, bytes -> {
+                    digest.update(bytes);
+                    writing.write(bytes);
+                });
             }
             capture.mark().kept().join(); // before: a snapshot is where a restart begins
-            writing.complete(digest);
+            return writing.complete(digest.finish());
         }
     }
 
@@ -260,11 +278,15 @@ final class Snapshots {
         }
     }
 
+    /// What is not removed now is with the next snapshot.
     private void removeSuperseded() {
         var store = session.resources().store();
-        var automatic = store.snapshots(session.id()).stream().filter(s -> s.origin() == Origin.AUTOMATIC).toList();
-        for (var old : automatic.subList(0, Math.max(0, automatic.size() - AUTOMATIC_KEPT))) {
-            store.deleteSnapshot(session.id(), old.id());
+        try {
+            for (var old : session.description().retention().superseded(store.snapshots(session.id()))) {
+                store.deleteSnapshot(session.id(), old.id());
+            }
+        } catch (ServiceException e) {
+            LOG.warn("superseded snapshots of session {} stay: {}", session.id(), e.getMessage());
         }
     }
 

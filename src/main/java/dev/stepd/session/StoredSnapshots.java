@@ -31,6 +31,11 @@ record StoredSnapshots(Resources resources, String sessionId) {
         return !all.isEmpty() && all.getLast().id().equals(snapshotId);
     }
 
+    void pin(String snapshotId, boolean pinned) {
+        find(snapshotId);
+        resources.store().pin(sessionId, snapshotId, pinned);
+    }
+
     void delete(String snapshotId) {
         find(snapshotId);
         resources.store().deleteSnapshot(sessionId, snapshotId);
@@ -45,6 +50,7 @@ record StoredSnapshots(Resources resources, String sessionId) {
     }
 
     static SnapshotInfo info(StoredSnapshot stored) {
-        return new SnapshotInfo(stored.id(), stored.step(), stored.bytes(), stored.digest(), stored.created());
+        return new SnapshotInfo(stored.id(), stored.step(), stored.bytes(), stored.storedBytes(), stored.digest(), stored.pinned(),
+                stored.parent().id(), stored.created());
     }
 }

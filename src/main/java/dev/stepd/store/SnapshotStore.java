@@ -65,7 +65,10 @@ public interface SnapshotStore extends AutoCloseable {
     ///     over
     void read(StoredSnapshot snapshot, Consumer<MemorySegment> sink);
 
-    /// Removes a snapshot; an unknown id is no error.
+    /// Says whether a snapshot stays until it is deleted; an unknown id is no error.
+    void pin(String sessionId, String snapshotId, boolean pinned);
+
+    /// Removes a snapshot, and of its bytes what no other uses; an unknown id is no error.
     void deleteSnapshot(String sessionId, String snapshotId);
 
     @Override
@@ -73,12 +76,18 @@ public interface SnapshotStore extends AutoCloseable {
 
     /// A snapshot being written by one thread. [#close] without [#complete] leaves nothing of it.
     interface Writing extends AutoCloseable {
+        /// The bytes that follow are an array of so many. A large one is found again when another snapshot has it unchanged,
+        /// and is not stored again.
+        void begin(long arrayBytes);
+
         /// Appends bytes.
         void write(MemorySegment bytes);
 
         /// Makes the snapshot visible and durable, and the session's row the one given to [SnapshotStore#write], both
         /// or neither.
-        void complete(String digest);
+        ///
+        /// @return the snapshot as it is kept
+        StoredSnapshot complete(String digest);
 
         @Override
         void close();

@@ -22,7 +22,7 @@ class KeptDataTest {
     Path folder;
 
     @ParameterizedTest
-    @ValueSource(strings = "v1")
+    @ValueSource(strings = {"v1", "v2"})
     void opensRestoresAndStepsAsBefore(String version) throws Exception {
         Files.copy(KEPT.resolve(version).resolve("stepd.mv.db"), folder.resolve("stepd.mv.db"));
         var expected = new ObjectMapper().readTree(KEPT.resolve(version).resolve("expected.json").toFile());

@@ -158,7 +158,11 @@ class OpenApiContractTest {
 
     private static void snapshotCalls(Map<String, List<Call>> calls, String session, String snapshot, String doomed) {
         var id = snapshot.substring(snapshot.lastIndexOf('/') + 1);
-        add(calls, "POST /v1/sessions/{id}/snapshots", Call.of("POST", session + "/snapshots"), Call.of("POST", "/v1/sessions/absent/snapshots"));
+        add(calls, "POST /v1/sessions/{id}/snapshots", Call.of("POST", session + "/snapshots"),
+                Call.json("POST", session + "/snapshots", "{\"pinned\": false}"), Call.json("POST", session + "/snapshots", "{\"pin\": 1}"),
+                Call.of("POST", "/v1/sessions/absent/snapshots"));
+        add(calls, "PATCH /v1/sessions/{id}/snapshots/{snapshot}", Call.json("PATCH", snapshot, "{\"pinned\": true}"),
+                Call.json("PATCH", snapshot, "{}"), Call.json("PATCH", session + "/snapshots/absent", "{\"pinned\": true}"));
         add(calls, "GET /v1/sessions/{id}/snapshots", Call.of("GET", session + "/snapshots"), Call.of("GET", "/v1/sessions/absent/snapshots"));
         add(calls, "GET /v1/sessions/{id}/snapshots/{snapshot}", Call.of("GET", snapshot), Call.of("GET", session + "/snapshots/absent"));
         add(calls, "DELETE /v1/sessions/{id}/snapshots/{snapshot}", Call.of("DELETE", doomed), Call.of("DELETE", "/v1/sessions/absent/snapshots/1"));

@@ -37,15 +37,20 @@ final class FaultyStore implements SnapshotStore {
         var writing = sound.write(session, snapshot);
         return new Writing() {
             @Override
+            public void begin(long arrayBytes) {
+                writing.begin(arrayBytes);
+            }
+
+            @Override
             public void write(MemorySegment bytes) {
                 breakDown();
                 writing.write(bytes);
             }
 
             @Override
-            public void complete(String digest) {
+            public StoredSnapshot complete(String digest) {
                 breakDown();
-                writing.complete(digest);
+                return writing.complete(digest);
             }
 
             @Override
@@ -120,6 +125,12 @@ final class FaultyStore implements SnapshotStore {
     @Override
     public void read(StoredSnapshot snapshot, Consumer<MemorySegment> sink) {
         sound.read(snapshot, sink);
+    }
+
+    @Override
+    public void pin(String sessionId, String snapshotId, boolean pinned) {
+        breakDown();
+        sound.pin(sessionId, snapshotId, pinned);
     }
 
     @Override

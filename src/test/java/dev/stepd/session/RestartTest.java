@@ -188,9 +188,12 @@ class RestartTest {
 
     @ParameterizedTest
     @ValueSource(strings = {
-        "UPDATE snapshot_chunks SET data = X'00' || SUBSTRING(data FROM 2)",
-        "UPDATE snapshot_chunks SET data = SUBSTRING(data FROM 2)",
-        "DELETE FROM snapshot_chunks",
+        "UPDATE chunks SET data = X'00' || SUBSTRING(data FROM 2)",
+        "UPDATE chunks SET data = SUBSTRING(data FROM 2)",
+        "UPDATE chunks SET encoding = 'zstd'",
+        "UPDATE chunks SET encoding = 'other'",
+        "UPDATE chunks SET byte_count = byte_count - 1",
+        "DELETE FROM chunk_uses",
         "UPDATE snapshots SET step = step + 1",
         "UPDATE snapshots SET manifest = '{}'",
         "UPDATE snapshots SET manifest = 'nonsense'",
@@ -226,13 +229,14 @@ class RestartTest {
         var bad = Server.get(session.snapshot());
         server.close();
         try (var connection = DriverManager.getConnection("jdbc:h2:file:" + folder.resolve("stepd"), "stepd", "");
-                var delete = connection.prepareStatement("DELETE FROM snapshot_chunks WHERE snapshot_id = ?")) {
+                var delete = connection.prepareStatement("DELETE FROM chunk_uses WHERE snapshot_id = ?")) {
             delete.setString(1, bad.id());
             delete.executeUpdate();
         }
         server = new Server(folder);
         var back = server.sessions.find(session.id());
-        assertThat(back.status().status()).startsWith("failed: snapshot " + bad.id() + " is damaged");
+        assertThat(back.status().status()).startsWith("failed: snapshot " + bad.id() + " is damaged: chunk 0 is missing, in array v; ")
+                .contains("to be restored is snapshot " + good.id() + " of step 3");
         assertThat(Server.get(back.restore(good.id())).digest()).isEqualTo(good.digest());
         assertThat(back.status().status()).isEqualTo("ready");
         steps(back, 4, 6);

@@ -212,6 +212,28 @@ class TiersTest {
         assertThat(Server.get(server.sessions.find(session.id()).digest())).isEqualTo(undisturbed("adamw", 2));
     }
 
+    /// What a journal is taken again from and into takes room too.
+    @ParameterizedTest
+    @ValueSource(ints = {15, 17, 19, 21})
+    void moreJournalsThanFitAreRecovered(int halfArrays) {
+        serve(TWO_SESSIONS);
+        var sessions = new ArrayList<Session>();
+        for (int i = 0; i < 5; i++) {
+            sessions.add(create("adamw", "journal"));
+            for (int step = 1; step <= 3; step++) {
+                Server.step(sessions.get(i), step, gradient(step));
+            }
+            ((LiveSession) sessions.get(i).life()).snapshots().afterTheOthers(() -> {}).join();
+        }
+        server.kill();
+        serve(halfArrays * ARRAY_BYTES / 2);
+        for (var session : sessions) {
+            var back = server.sessions.find(session.id());
+            assertThat(back.status().status()).isEqualTo("ready");
+            untilTaken(() -> assertThat(Server.get(back.digest())).isEqualTo(undisturbed("adamw", 3)));
+        }
+    }
+
     @Test
     void manyClientsStepMoreSessionsThanFit() {
         serve(TWO_SESSIONS + ARRAY_BYTES);

@@ -50,7 +50,7 @@ public abstract class SnapshotStoreConformance {
 
     public static StoredSnapshot snapshot(String sessionId, String id, long step, long bytes) {
         return new StoredSnapshot(id, sessionId, step, List.of(step, 0L), "sha256:1", "{\"w\":{}}",
-                StoredSnapshot.Origin.AUTOMATIC, bytes, "", CREATED.plusSeconds(step));
+                StoredSnapshot.Origin.AUTOMATIC, false, new StoredSnapshot.Parent("p", 1), bytes, 0, "", CREATED.plusSeconds(step));
     }
 
     /// The bytes of a snapshot.
@@ -198,12 +198,90 @@ public abstract class SnapshotStoreConformance {
         assertThat(store.snapshots("s")).extracting(StoredSnapshot::id).containsExactly("two");
     }
 
-    private void write(StoredSnapshot snapshot, MemorySegment data, long piece) {
+    @Test
+    void storesTheSameBytesOnceForAllSessions() {
+        long bytes = (9 << 20) + 17;
+        assertThat(write(snapshot("s", "one", 1, bytes), random(bytes), 1 << 20).storedBytes()).isEqualTo(bytes);
+        assertThat(write(snapshot("s", "two", 2, bytes), random(bytes), 1 << 20).storedBytes()).isZero();
+        assertThat(write(snapshot("other", "three", 1, bytes), random(bytes), 1 << 20).storedBytes()).isZero();
+        store.deleteSnapshot("s", "one");
+        store.deleteSession("other");
+        reopen();
+        assertThat(read(store, store.snapshot("s", "two").orElseThrow(), arena).mismatch(random(bytes))).isEqualTo(-1);
+        store.deleteSnapshot("s", "two");
+        assertThat(write(snapshot("s", "four", 4, bytes), random(bytes), 1 << 20).storedBytes()).as("nothing was left").isEqualTo(bytes);
+    }
+
+    @Test
+    void findsAnUnchangedArrayWhateverLiesBeforeIt() {
+        var large = random(5 << 20);
+        writeArrays(snapshot("s", "one", 1, large.byteSize() + 4 + 7), random(4), large, random(7));
+        var second = writeArrays(snapshot("s", "two", 2, large.byteSize() + 1000 + 7), random(1000), large, random(7));
+        assertThat(second.storedBytes()).isEqualTo(1000);
+        var third = writeArrays(snapshot("s", "three", 3, large.byteSize() + 8), random(3), random(5), large);
+        assertThat(third.storedBytes()).isEqualTo(8);
+        assertThat(read(store, third, arena).asSlice(8).mismatch(large)).isEqualTo(-1);
+    }
+
+    @Test
+    void compressesWhatGainsByIt() {
+        long bytes = 6 << 20;
+        var codes = random(bytes);
+        for (long i = 0; i < bytes; i++) {
+            codes.set(ValueLayout.JAVA_BYTE, i, (byte) (codes.get(ValueLayout.JAVA_BYTE, i) & 15));
+        }
+        var written = write(snapshot("s", "one", 1, bytes), codes, 1 << 20);
+        assertThat(written.storedBytes()).isBetween(bytes / 3, bytes * 2 / 3);
+        assertThat(read(store, written, arena).mismatch(codes)).isEqualTo(-1);
+        var zeros = arena.allocate(100);
+        assertThat(write(snapshot("s", "two", 2, 100), zeros, 100).storedBytes()).isLessThan(50);
+        assertThat(read(store, store.snapshot("s", "two").orElseThrow(), arena).mismatch(zeros)).isEqualTo(-1);
+    }
+
+    @Test
+    void leavesNoChunkOfWhatWasAbandoned() {
+        long bytes = 5 << 20;
+        try (var writing = store.write(session("s"), snapshot("s", "one", 1, bytes + 1))) {
+            writing.write(random(bytes));
+        }
+        assertThat(write(snapshot("s", "two", 2, bytes), random(bytes), bytes).storedBytes()).isEqualTo(bytes);
+        var begun = store.write(session("s"), snapshot("s", "three", 3, bytes + 1));
+        begun.write(random(bytes + 1).asSlice(0, bytes));
+        store.deleteSession("s");
+        assertThat(write(snapshot("s", "four", 4, bytes + 1), random(bytes + 1), bytes).storedBytes()).isEqualTo(bytes + 1);
+    }
+
+    @Test
+    void keepsPinsAndParents() {
+        var first = write(snapshot("s", "one", 1, 10), random(10), 10);
+        assertThat(first.pinned()).isFalse();
+        store.pin("s", "one", true);
+        store.pin("s", "unknown", true);
+        write(snapshot("s", "two", 2, 10).withParent(first.asParent()), random(10), 10);
+        store.deleteSnapshot("s", "one");
+        write(snapshot("s", "three", 3, 10), random(10), 10);
+        store.pin("s", "three", true);
+        reopen();
+        assertThat(store.snapshots("s")).extracting(StoredSnapshot::pinned).containsExactly(false, true);
+        assertThat(store.snapshots("s").getFirst().parent()).isEqualTo(new StoredSnapshot.Parent("one", 1));
+    }
+
+    private StoredSnapshot writeArrays(StoredSnapshot snapshot, MemorySegment... arrays) {
+        try (var writing = store.write(session(snapshot.sessionId()), snapshot)) {
+            for (var array : arrays) {
+                writing.begin(array.byteSize());
+                writing.write(array);
+            }
+            return writing.complete("sha256:d");
+        }
+    }
+
+    private StoredSnapshot write(StoredSnapshot snapshot, MemorySegment data, long piece) {
         try (var writing = store.write(session(snapshot.sessionId()), snapshot)) {
             for (long at = 0; at < data.byteSize(); at += piece) {
                 writing.write(data.asSlice(at, Math.min(piece, data.byteSize() - at)));
             }
-            writing.complete("sha256:d");
+            return writing.complete("sha256:d");
         }
     }
 

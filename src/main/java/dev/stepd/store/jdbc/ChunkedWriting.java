@@ -3,27 +3,40 @@ package dev.stepd.store.jdbc;
 import dev.stepd.store.SnapshotStore;
 import dev.stepd.store.StoredSession;
 import dev.stepd.store.StoredSnapshot;
-import java.io.ByteArrayInputStream;
 import java.lang.foreign.MemorySegment;
 
 /// Cuts the bytes of a snapshot into chunks and commits each by itself.
+///
+/// A large array begins a chunk and what follows it another, so the same array makes the same chunks wherever it lies.
 final class ChunkedWriting implements SnapshotStore.Writing {
-    static final int CHUNK_BYTES = 4 << 20;
+    private static final int LARGE_BYTES = 256 << 10;
 
     private final JdbcSnapshotStore store;
     private final StoredSession session;
     private final StoredSnapshot snapshot;
+    private final Compression compression = new Compression();
     private final byte[] chunk;
     private int filled;
+    private boolean cutAtNext;
     private long position;
     private long written;
+    private long added;
     private boolean complete;
 
     ChunkedWriting(JdbcSnapshotStore store, StoredSession session, StoredSnapshot snapshot) {
         this.store = store;
         this.session = session;
         this.snapshot = snapshot;
-        this.chunk = new byte[(int) Math.min(CHUNK_BYTES, Math.max(1, snapshot.bytes()))];
+        this.chunk = new byte[(int) Math.min(Chunks.BYTES_MAX, Math.max(1, snapshot.bytes()))];
+    }
+
+    @Override
+    public void begin(long arrayBytes) {
+        boolean large = arrayBytes >= LARGE_BYTES;
+        if (large || cutAtNext) {
+            flush();
+        }
+        cutAtNext = large;
     }
 
     @Override
@@ -45,13 +58,15 @@ final class ChunkedWriting implements SnapshotStore.Writing {
     }
 
     @Override
-    public void complete(String digest) {
+    public StoredSnapshot complete(String digest) {
         if (written != snapshot.bytes()) {
             throw new IllegalStateException("snapshot " + snapshot.id() + " has " + written + " bytes of " + snapshot.bytes());
         }
         flush();
-        store.complete(session, snapshot, digest);
+        var whole = snapshot.completed(digest, added);
+        store.complete(session, whole);
         complete = true;
+        return whole;
     }
 
     @Override
@@ -65,16 +80,8 @@ final class ChunkedWriting implements SnapshotStore.Writing {
         if (filled == 0) {
             return;
         }
-        store.append(snapshot, connection -> {
-            try (var insert = connection.prepareStatement("INSERT INTO snapshot_chunks"
-                    + " (snapshot_id, position, encoding, byte_count, data) VALUES (?, ?, 'raw', ?, ?)")) {
-                insert.setString(1, snapshot.id());
-                insert.setLong(2, position);
-                insert.setInt(3, filled);
-                insert.setBinaryStream(4, new ByteArrayInputStream(chunk, 0, filled), filled);
-                insert.executeUpdate();
-            }
-        });
+        var use = new Chunks.Use(snapshot.id(), position, Chunks.hash(chunk, filled), chunk, filled);
+        added += store.append(snapshot, connection -> Chunks.use(connection, use, compression));
         position++;
         filled = 0;
     }

@@ -41,6 +41,7 @@ final class Claims {
             renew(connection);
         });
         claim();
+        store.sweepAll();
     }
 
     /// Leaves what is ours to whoever comes.
@@ -104,7 +105,11 @@ final class Claims {
                 adopt(session);
             }
         });
+        int known = claimed.size();
         var elsewhere = claim();
+        if (claimed.size() > known) {
+            store.sweepAll(); // what their owners did not come to
+        }
         var news = Set.copyOf(claimed);
         claimed.clear();
         return new Census(news, ownership.lost(), elsewhere);

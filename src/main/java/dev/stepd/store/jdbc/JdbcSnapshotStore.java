@@ -34,13 +34,16 @@ public final class JdbcSnapshotStore implements SnapshotStore {
 
     private static final String SESSION_COLUMNS = "id, name, description, program_hash, created";
     private static final String SNAPSHOT_COLUMNS =
-            "id, session_id, step, tensor_steps, program_hash, manifest, origin, byte_count, digest, created";
+            "id, session_id, step, tensor_steps, program_hash, manifest, origin, pinned, parent, parent_step, byte_count, stored_count,"
+                    + " digest, created";
+    private static final int ATTEMPTS = 5;
 
     private static final Logger LOG = LoggerFactory.getLogger(JdbcSnapshotStore.class);
 
     private final Database database;
     private final Ownership ownership;
     private final Claims claims;
+    private final Chunks chunks = new Chunks(this);
     private final Optional<Heartbeat> heartbeat;
 
     private JdbcSnapshotStore(Database database, Duration lease) {
@@ -118,22 +121,26 @@ public final class JdbcSnapshotStore implements SnapshotStore {
 
     @Override
     public void deleteSession(String id) {
+        var unused = new ArrayList<String>();
         ownership.deleting(id, epoch -> settle("deleting session " + id, connection -> {
             database.allowLong(connection);
             if (exists(connection, id)) {
                 ownership.fence(connection, id, epoch);
             }
+            unused.addAll(Chunks.usedBy(connection, "session_id = ?", id));
             update(connection, "DELETE FROM sessions WHERE id = ?", id);
         }));
+        chunks.sweep(unused);
     }
 
     @Override
     public Writing write(StoredSession session, StoredSnapshot snapshot) {
+        var unused = new ArrayList<String>();
         if (ownership.holds(session.id())) {
             transactLong("beginning snapshot " + snapshot.id(), connection -> {
                 ownership.fence(connection, session.id());
                 // left by a writing that could not even be given up, because the database was gone
-                update(connection, "DELETE FROM snapshots WHERE session_id = ? AND state <> 'complete'", session.id());
+                unused.addAll(delete(connection, "session_id = ? AND state <> 'complete'", session.id()));
                 begin(connection, snapshot);
             });
         } else {
@@ -142,6 +149,7 @@ public final class JdbcSnapshotStore implements SnapshotStore {
                 begin(connection, snapshot);
             }));
         }
+        chunks.sweep(unused);
         return new ChunkedWriting(this, session, snapshot);
     }
 
@@ -170,13 +178,35 @@ public final class JdbcSnapshotStore implements SnapshotStore {
     }
 
     @Override
-    public void deleteSnapshot(String sessionId, String snapshotId) {
-        transactLong("deleting snapshot " + snapshotId, connection -> {
-            if (ownership.holds(sessionId) || exists(connection, sessionId)) {
-                ownership.fence(connection, sessionId);
-            }
-            update(connection, "DELETE FROM snapshots WHERE session_id = ? AND id = ?", sessionId, snapshotId);
+    public void pin(String sessionId, String snapshotId, boolean pinned) {
+        settle("pinning snapshot " + snapshotId, connection -> {
+            fenceIfThere(connection, sessionId);
+            update(connection, "UPDATE snapshots SET pinned = ? WHERE session_id = ? AND id = ?", pinned, sessionId, snapshotId);
         });
+    }
+
+    @Override
+    public void deleteSnapshot(String sessionId, String snapshotId) {
+        var unused = new ArrayList<String>();
+        transactLong("deleting snapshot " + snapshotId, connection -> {
+            fenceIfThere(connection, sessionId);
+            unused.addAll(delete(connection, "session_id = ? AND id = ?", sessionId, snapshotId));
+        });
+        chunks.sweep(unused);
+    }
+
+    /// Deletes the snapshots of a condition.
+    ///
+    /// @return the chunks they used, to be swept when that is committed
+    static List<String> delete(Connection connection, String condition, Object... values) throws SQLException {
+        var unused = Chunks.usedBy(connection, condition, values);
+        update(connection, "DELETE FROM snapshots WHERE " + condition, values);
+        return unused;
+    }
+
+    /// Removes the chunks that nobody uses, whoever left them.
+    void sweepAll() {
+        chunks.sweepAll();
     }
 
     @Override
@@ -191,24 +221,46 @@ public final class JdbcSnapshotStore implements SnapshotStore {
         }
     }
 
-    /// The next chunk of a snapshot.
-    void append(StoredSnapshot snapshot, Work insert) {
-        var what = "writing snapshot " + snapshot.id();
+    /// The next chunk of a snapshot; again where another transaction was in the way.
+    ///
+    /// @return what `insert` does
+    <T> T append(StoredSnapshot snapshot, Question<T> insert) {
+        for (int attempt = 1; ; attempt++) {
+            try (var connection = database.connectForBytes()) {
+                connection.setAutoCommit(false);
+                ownership.fence(connection, snapshot.sessionId());
+                var answer = insert.ask(connection);
+                connection.commit();
+                return answer;
+            } catch (SQLException e) {
+                if (attempt == ATTEMPTS || !isContention(e)) {
+                    throw unavailable("writing snapshot " + snapshot.id(), e);
+                }
+            }
+        }
+    }
+
+    /// Whether a key came or went meanwhile, or two transactions waited for each other.
+    private static boolean isContention(SQLException e) {
+        var state = String.valueOf(e.getSQLState());
+        return state.startsWith("23") || state.startsWith("40");
+    }
+
+    /// Like [#transact] on a connection for bytes.
+    void transactBytes(String what, Work work) {
         try (var connection = database.connectForBytes()) {
-            transact(connection, fenced -> {
-                ownership.fence(fenced, snapshot.sessionId());
-                insert.on(fenced);
-            });
+            transact(connection, work);
         } catch (SQLException e) {
             throw unavailable(what, e);
         }
     }
 
     /// The last transaction of a snapshot.
-    void complete(StoredSession session, StoredSnapshot snapshot, String digest) {
+    void complete(StoredSession session, StoredSnapshot snapshot) {
         settle("completing snapshot " + snapshot.id(), connection -> {
             replace(connection, session);
-            if (update(connection, "UPDATE snapshots SET state = 'complete', digest = ? WHERE id = ?", digest, snapshot.id()) == 0) {
+            if (update(connection, "UPDATE snapshots SET state = 'complete', digest = ?, stored_count = ? WHERE id = ?",
+                    snapshot.digest(), snapshot.storedBytes(), snapshot.id()) == 0) {
                 throw new ServiceException(ErrorCode.CONFLICT, "snapshot " + snapshot.id() + " was deleted while it was written");
             }
         });
@@ -216,10 +268,10 @@ public final class JdbcSnapshotStore implements SnapshotStore {
 
     private static void begin(Connection connection, StoredSnapshot snapshot) throws SQLException {
         update(connection, "INSERT INTO snapshots (" + SNAPSHOT_COLUMNS + ", state)"
-                        + " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'writing')",
+                        + " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'writing')",
                 snapshot.id(), snapshot.sessionId(), snapshot.step(), snapshot.tensorSteps().toString(),
-                snapshot.programHash(), snapshot.manifest(), snapshot.origin().name().toLowerCase(Locale.ROOT),
-                snapshot.bytes(), "", snapshot.created().atOffset(ZoneOffset.UTC));
+                snapshot.programHash(), snapshot.manifest(), snapshot.origin().name().toLowerCase(Locale.ROOT), snapshot.pinned(),
+                snapshot.parent().id(), snapshot.parent().step(), snapshot.bytes(), 0, "", snapshot.created().atOffset(ZoneOffset.UTC));
     }
 
     /// Adds a session as ours. It may be there already, from a transaction that ended well without our hearing of it.
@@ -244,6 +296,13 @@ public final class JdbcSnapshotStore implements SnapshotStore {
     private static void write(Connection connection, StoredSession session) throws SQLException {
         update(connection, "UPDATE sessions SET name = ?, description = ?, program_hash = ? WHERE id = ?",
                 session.name(), session.description(), session.programHash(), session.id());
+    }
+
+    /// A session that is there must be ours.
+    private void fenceIfThere(Connection connection, String sessionId) throws SQLException {
+        if (ownership.holds(sessionId) || exists(connection, sessionId)) {
+            ownership.fence(connection, sessionId);
+        }
     }
 
     private static boolean exists(Connection connection, String sessionId) throws SQLException {
@@ -279,8 +338,9 @@ public final class JdbcSnapshotStore implements SnapshotStore {
     private static StoredSnapshot snapshot(ResultSet row) throws SQLException {
         return new StoredSnapshot(row.getString(1), row.getString(2), row.getLong(3), longs(row.getString(4)),
                 row.getString(5), row.getString(6),
-                StoredSnapshot.Origin.valueOf(row.getString(7).toUpperCase(Locale.ROOT)), row.getLong(8),
-                row.getString(9), row.getObject(10, OffsetDateTime.class).toInstant());
+                StoredSnapshot.Origin.valueOf(row.getString(7).toUpperCase(Locale.ROOT)), row.getBoolean(8),
+                new StoredSnapshot.Parent(row.getString(9), row.getLong(10)), row.getLong(11), row.getLong(12),
+                row.getString(13), row.getObject(14, OffsetDateTime.class).toInstant());
     }
 
     private static List<Long> longs(String json) {

@@ -54,6 +54,7 @@ class SharedDatabaseTest {
         assertRefused(() -> second.write(SESSION, snapshot("one")), first.owner());
         assertRefused(() -> second.deleteSession("s"), first.owner());
         assertRefused(() -> second.deleteSnapshot("s", "one"), first.owner());
+        assertRefused(() -> second.pin("s", "one", true), first.owner());
         first.requireOwned("s");
         first.put(SESSION);
     }
@@ -91,6 +92,26 @@ class SharedDatabaseTest {
         assertThat(census.lost()).isEqualTo(Map.of("s", second.owner()));
         assertRefused(() -> first.requireOwned("s"), second.owner());
         second.put(SESSION);
+    }
+
+    @Test
+    void whoClaimsRemovesWhatWasHalfWritten() throws Exception {
+        try (var arena = Arena.ofConfined()) {
+            var half = first.write(SESSION, SnapshotStoreConformance.snapshot("s", "half", 1, 9 << 20));
+            half.write(arena.allocate(8 << 20));
+            assertThat(chunks()).isEqualTo(1);
+            letLeasePass();
+            second.census();
+            assertThat(chunks()).isZero();
+        }
+    }
+
+    private long chunks() throws SQLException {
+        try (var connection = DriverManager.getConnection(url, Postgres.USER, Postgres.PASSWORD);
+                var rows = connection.createStatement().executeQuery("SELECT COUNT(*) FROM chunks")) {
+            rows.next();
+            return rows.getLong(1);
+        }
     }
 
     @Test

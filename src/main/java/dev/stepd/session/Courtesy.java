@@ -1,0 +1,30 @@
+package dev.stepd.session;
+
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.ValueLayout;
+
+/// Has threads that nobody waits for work on the time that others leave. Java's own priorities are ignored on Linux, where every
+/// thread has a nice value; elsewhere that is of the process, and nothing is done.
+final class Courtesy {
+    /// Beside threads that never rest, about a tenth of a core.
+    private static final int NICE = 10;
+
+    private Courtesy() {}
+
+    /// Of the calling thread, for good.
+    static void giveWay() {
+        if (!System.getProperty("os.name").equals("Linux")) {
+            return;
+        }
+        try {
+            var linker = Linker.nativeLinker();
+            var number = ValueLayout.JAVA_INT;
+            var setPriority = linker.downcallHandle(linker.defaultLookup().findOrThrow("setpriority"),
+                    FunctionDescriptor.of(number, number, number, number));
+            int _ = (int) setPriority.invokeExact(0, 0, NICE); // of this thread, and refused by no kernel
+        } catch (Throwable e) {
+            throw new IllegalStateException("setpriority", e);
+        }
+    }
+}
