@@ -27,14 +27,21 @@ def _plain(name: str, *keys: str) -> Callable[[Mapping[str, Any]], Dict[str, Any
     return lambda group: {"name": name, **{key: group[key] for key in keys}}
 
 
+def _minimizing(name: str, *keys: str) -> Callable[[Mapping[str, Any]], Dict[str, Any]]:
+    def described(group: Mapping[str, Any]) -> Dict[str, Any]:
+        if group["maximize"]:
+            raise ValueError(f"{name} with maximize is not in stepd's catalogue")
+        return _plain(name, *keys)(group)
+
+    return described
+
+
 def _adam(decoupled: bool) -> Callable[[Mapping[str, Any]], Dict[str, Any]]:
     def described(group: Mapping[str, Any]) -> Dict[str, Any]:
         decays_alone = decoupled or group.get("decoupled_weight_decay", False)
         if not group["amsgrad"]:
             return _plain("adamw" if decays_alone else "adam", *_ADAM)(group)
-        if group["maximize"]:
-            raise ValueError("amsgrad with maximize is not in stepd's catalogue")
-        return {**_plain("amsgrad", "lr", "betas", "eps", "weight_decay")(group), "decoupled": decays_alone}
+        return {**_minimizing("amsgrad", "lr", "betas", "eps", "weight_decay")(group), "decoupled": decays_alone}
 
     return described
 
@@ -62,7 +69,7 @@ _OPTIMIZERS: Dict[str, Callable[[Mapping[str, Any]], Dict[str, Any]]] = {
     "NAdam": _decoupling("nadam", "momentum_decay"),
     "RAdam": _decoupling("radam"),
     "Rprop": _rprop,
-    "ASGD": _plain("asgd", "lr", "lambd", "alpha", "t0", "weight_decay", "maximize"),
+    "ASGD": _minimizing("asgd", "lr", "lambd", "alpha", "t0", "weight_decay"),
 }
 
 

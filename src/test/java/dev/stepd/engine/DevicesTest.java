@@ -65,7 +65,7 @@ class DevicesTest {
     void aNameTakesThatOneOrNone() {
         assertThat(placed(several, 1000, "cuda:0")).isEqualTo("cuda:0");
         assertThat(placed(several, 1000, "cpu")).isEqualTo("cpu");
-        assertRefused(() -> placed(several, SMALL_BYTES, "cuda:0"), ErrorCode.OUT_OF_MEMORY, "65536");
+        assertRefused(() -> placed(several, SMALL_BYTES, "cuda:0"), ErrorCode.OUT_OF_MEMORY, "are free");
     }
 
     @Test
