@@ -29,6 +29,8 @@ class KilledServerTest {
         RUNNING,
         /// While a snapshot is written that somebody asked for.
         SNAPSHOT,
+        /// While a session is forked.
+        FORK,
         /// While it starts: migrates, claims, recovers.
         STARTING,
         /// While it ends in order.
@@ -145,6 +147,11 @@ class KilledServerTest {
                 victim.letLive(random.nextInt(MOMENT_MILLIS_MAX));
                 victim.kill();
             }
+            case FORK -> {
+                trainers.get(random.nextInt(trainers.size())).askForFork(victim.address());
+                victim.letLive(random.nextInt(MOMENT_MILLIS_MAX));
+                victim.kill();
+            }
             case STARTING -> {
                 victim.kill();
                 victim.startAndKill(random.nextInt(START_MILLIS_MAX));
@@ -153,6 +160,18 @@ class KilledServerTest {
             case ASKED_TWICE -> victim.endAtOnce();
         }
         victim.start();
+        removeForks(victim.lastAddress(), trainers.stream().map(Trainer::id).toList());
+    }
+
+    /// There is a fork, whole, or none.
+    private static void removeForks(String base, List<String> trained) throws Exception {
+        for (var session : Calls.json(Calls.send("GET", base + "/v1/sessions", "", new byte[0], -1)).get("sessions")) {
+            if (!trained.contains(session.get("id").asText())) {
+                assertThat(session.get("status").asText()).isEqualTo("ready");
+                assertThat(session.get("has_parameters").asBoolean()).isTrue();
+                Calls.send("DELETE", base + "/v1/sessions/" + session.get("id").asText(), "", new byte[0], -1);
+            }
+        }
     }
 
     /// Waits until the clients together were answered so many more steps.

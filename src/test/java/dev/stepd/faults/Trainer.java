@@ -300,6 +300,12 @@ final class Trainer implements Callable<Long> {
         Calls.CLIENT.sendAsync(request, BodyHandlers.discarding());
     }
 
+    /// Asks for a fork; whatever comes of it.
+    void askForFork(String base) {
+        var request = Calls.request("POST", base + session + "/forks", "application/json", "{}".getBytes(StandardCharsets.UTF_8), -1);
+        Calls.CLIENT.sendAsync(request, BodyHandlers.discarding());
+    }
+
     /// Gradients that follow from the step's number.
     private byte[] values(long number) {
         var header = "{\"w\":{\"dtype\":\"F32\",\"shape\":[%d],\"data_offsets\":[0,%d]}}".formatted(elements, elements * Float.BYTES)
