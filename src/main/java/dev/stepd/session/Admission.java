@@ -53,6 +53,11 @@ final class Admission {
         }
     }
 
+    /// Whether bodies are under way and more may come.
+    boolean isBusy() {
+        return open.get() > 1;
+    }
+
     /// Takes no more.
     synchronized void close() {
         if (!closed) {

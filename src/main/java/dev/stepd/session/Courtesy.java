@@ -3,14 +3,22 @@ package dev.stepd.session;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.ValueLayout;
+import java.util.concurrent.locks.LockSupport;
 
 /// Has threads that nobody waits for work on the time that others leave. Java's own priorities are ignored on Linux, where every
 /// thread has a nice value; elsewhere that is of the process, and nothing is done.
 final class Courtesy {
     /// Beside threads that never rest, about a tenth of a core.
     private static final int NICE = 10;
+    /// As many times as it worked: whoever always runs slows a step that takes all cores by half.
+    private static final int REST = 5;
 
     private Courtesy() {}
+
+    /// Rests after work that others felt: where cores share what they have, whoever runs slows its neighbours down, however nice it is.
+    static void rest(long workedNanos) {
+        LockSupport.parkNanos(REST * workedNanos);
+    }
 
     /// Of the calling thread, for good.
     static void giveWay() {

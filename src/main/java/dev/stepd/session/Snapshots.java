@@ -255,13 +255,19 @@ final class Snapshots {
     private StoredSnapshot store(Capture capture) {
         var snapshot = capture.snapshot().withParent(capture.descent().last());
         var digest = new StateDigest(snapshot.step(), snapshot.tensorSteps());
+        var admission = session.resources().admission();
         try (var writing = session.resources().store().write(capture.row(), snapshot)) {
             for (var part : capture.parts()) {
                 digest.begin(part.key(), part.dtype(), part.shape());
                 writing.begin(part.array().byteSize());
                 Copying.show(part.array(), WRITTEN_AT_ONCE, bytes -> {
+                    long start = System.nanoTime();
+                    boolean busy = admission.isBusy();
                     digest.update(bytes);
                     writing.write(bytes);
+                    if (busy || admission.isBusy()) {
+                        Courtesy.rest(System.nanoTime() - start);
+                    }
                 });
             }
             capture.mark().kept().join(); // before: a snapshot is where a restart begins
