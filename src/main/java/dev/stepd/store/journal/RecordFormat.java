@@ -2,6 +2,7 @@ package dev.stepd.store.journal;
 
 import dev.stepd.store.journal.Entry.Kind;
 import dev.stepd.tensor.Fingerprint;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
@@ -28,6 +29,7 @@ final class RecordFormat {
     private static final int RECORD_MAGIC = 0x43524a53; // "SJRC"
     private static final int HEAD_FIXED = 72;
     private static final int TRAILER = 8;
+    private static final MemorySegment ZEROS = Arena.global().allocate(1 << 16, ALIGNMENT);
     /// What one buffer can show; a multiple of what any device likes.
     private static final long SLICE_BYTES = 1 << 30;
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
@@ -158,7 +160,10 @@ final class RecordFormat {
     /// The first valid record at or behind a place, wherever it begins.
     static Optional<Found> search(String seal, MemorySegment file, long from) {
         for (long at = from; at + HEAD_FIXED + TRAILER <= file.byteSize(); at += ALIGNMENT) {
-            if (file.get(INT, at) == RECORD_MAGIC) {
+            if (at % ZEROS.byteSize() == 0) {
+                at = behindZeros(file, at);
+            }
+            if (at + HEAD_FIXED + TRAILER <= file.byteSize() && file.get(INT, at) == RECORD_MAGIC) {
                 var found = record(seal, file, at);
                 if (found.isPresent()) {
                     return found;
@@ -166,6 +171,16 @@ final class RecordFormat {
             }
         }
         return Optional.empty();
+    }
+
+    /// Most of a file that was made ahead.
+    private static long behindZeros(MemorySegment file, long from) {
+        long at = from;
+        while (at + ZEROS.byteSize() <= file.byteSize()
+                && MemorySegment.mismatch(file, at, at + ZEROS.byteSize(), ZEROS, 0, ZEROS.byteSize()) < 0) {
+            at += ZEROS.byteSize();
+        }
+        return at;
     }
 
     /// Memory in pieces that a buffer can show.

@@ -18,9 +18,11 @@ final class Segment {
     private static final int GATHER_MAX = 512;
 
     private static final int HEAD_BYTES = 8;
+    /// What the disk is to begin on at once: it is longer at that than the call takes.
+    private static final long WRITE_OUT_BYTES_MIN = 256 << 10;
 
     private final FileChannel channel;
-    private final Path folder;
+    private final Path file;
     private final String seal;
     /// Behind which no further record begins.
     private final long limit;
@@ -30,11 +32,12 @@ final class Segment {
     private long lastBegin;
     /// Where records begin, if the file was begun here.
     private final long start;
+    private @Nullable WriteOut writeOut;
     private volatile boolean folderSynced;
 
     private Segment(FileChannel channel, Beginning its, long end, long start, long room) {
         this.channel = channel;
-        this.folder = its.file.getParent();
+        this.file = its.file;
         this.seal = its.seal;
         this.limit = its.limit;
         this.room = room;
@@ -126,8 +129,18 @@ final class Segment {
             cutBack(end, e);
             throw e;
         }
+        if (bytes >= WRITE_OUT_BYTES_MIN) {
+            writeOut().begin(end, bytes);
+        }
         lastBegin = end;
         end += bytes;
+    }
+
+    private WriteOut writeOut() {
+        if (writeOut == null) {
+            writeOut = new WriteOut(file);
+        }
+        return writeOut;
     }
 
     private void write(ByteBuffer[] buffers) throws IOException {
@@ -163,7 +176,7 @@ final class Segment {
     void force() throws IOException {
         channel.force(false);
         if (!folderSynced) {
-            syncFolder(folder);
+            syncFolder(file.getParent());
             folderSynced = true;
         }
     }
@@ -175,6 +188,9 @@ final class Segment {
     }
 
     void close() throws IOException {
+        if (writeOut != null) {
+            writeOut.close();
+        }
         channel.close();
     }
 
