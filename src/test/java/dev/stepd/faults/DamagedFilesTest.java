@@ -8,9 +8,13 @@ import dev.stepd.faults.Trainer.Promise;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.sql.DriverManager;
+import java.sql.ResultSet;
+import java.sql.SQLException;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.Executors;
@@ -71,6 +75,51 @@ class DamagedFilesTest {
                 trainer.rewindTo(here);
                 trainer.assertLikeUndisturbed(victim.address(), here);
             }
+        }
+    }
+
+    /// Whichever chunk of the newest snapshot has a flipped bit: the session refuses to start from it, says which one it can be restored
+    /// from, and goes on from there.
+    @Test
+    void aFlippedBitInAChunkIsToldAndAnOlderSnapshotRestored() throws Exception {
+        var random = Faults.random("chunks");
+        try (var victim = new Victim(folder)) {
+            victim.start();
+            var trainer = new Trainer(victim, Promise.DURABLE_STEP, "adamw", 70_000, random.nextLong());
+            for (int round = 0; round < Faults.kills(1); round++) {
+                trainer.trainFor(3);
+                var sound = snapshot(victim, trainer);
+                trainer.trainFor(3);
+                var newest = snapshot(victim, trainer);
+                assertThat(victim.end()).isZero();
+                flipChunk(newest.get("id").asText(), random);
+                victim.start();
+                var standing = get(victim, trainer.session()).get("status").asText();
+                assertThat(standing).startsWith("failed: ").contains(newest.get("id").asText(), "is damaged: chunk", sound.get("id").asText());
+                var restored = Calls.json(Calls.send("POST", victim.address() + trainer.session() + "/restore", "application/json",
+                        ("{\"snapshot\": " + sound.get("id") + "}").getBytes(StandardCharsets.UTF_8), -1));
+                assertThat(restored.get("digest")).isEqualTo(sound.get("digest"));
+                trainer.rewindTo(sound.get("step").asLong());
+                trainer.assertLikeUndisturbed(victim.address(), sound.get("step").asLong());
+            }
+        }
+    }
+
+    private static JsonNode snapshot(Victim victim, Trainer trainer) throws Exception {
+        return Calls.json(Calls.send("POST", victim.address() + trainer.session() + "/snapshots", "", new byte[0], -1));
+    }
+
+    private void flipChunk(String snapshot, Random random) throws SQLException {
+        try (var connection = DriverManager.getConnection("jdbc:h2:file:" + folder.resolve("data/stepd"), "stepd", "");
+                var statement = connection.createStatement(ResultSet.TYPE_SCROLL_INSENSITIVE, ResultSet.CONCUR_UPDATABLE);
+                var chunks = statement.executeQuery("SELECT hash, data FROM chunks WHERE hash IN (SELECT hash FROM chunk_uses"
+                        + " GROUP BY hash HAVING COUNT(*) = 1 AND MAX(snapshot_id) = '" + snapshot + "')")) {
+            chunks.last();
+            chunks.absolute(1 + random.nextInt(chunks.getRow()));
+            var data = chunks.getBytes(2);
+            data[random.nextInt(data.length)] ^= (byte) (1 << random.nextInt(8));
+            chunks.updateBytes(2, data);
+            chunks.updateRow();
         }
     }
 
