@@ -2,43 +2,24 @@ package dev.stepd.compiler;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.stepd.OwnJvm;
 import dev.stepd.expr.Type;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /// The JVM interprets a kernel at first and makes machine code of it after thousands of calls; most tests end before. A
 /// JVM with the server's flags compiles at once, and the bits are the same.
 class MachineCodeTest {
-    private static final String KERNEL = "dev.stepd.codegen.cpu.GeneratedKernel*::run";
     /// Steps after which every kernel has long been compiled.
     private static final int STEPS = 60;
 
     @Test
     void givesTheSameBits(@TempDir Path folder) throws Exception {
-        var log = folder.resolve("log").toFile();
-        var process = new ProcessBuilder(List.of(
-                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                        "--add-modules=jdk.incubator.vector",
-                        "--enable-native-access=ALL-UNNAMED",
-                        "-XX:Tier3DelayOn=1000000",
-                        "-XX:CompileCommand=quiet",
-                        "-XX:CompileCommand=CompileThresholdScaling," + KERNEL + ",0.001",
-                        "-XX:CompileCommand=BackgroundCompilation," + KERNEL + ",false",
-                        "-cp",
-                        System.getProperty("java.class.path"),
-                        Programme.class.getName()))
-                .redirectErrorStream(true)
-                .redirectOutput(log)
-                .start();
-        assertThat(process.waitFor(300, TimeUnit.SECONDS)).isTrue();
-        assertThat(Files.readString(log.toPath())).endsWith("agree\n");
-        assertThat(process.exitValue()).isZero();
+        assertThat(OwnJvm.run(folder, Programme.class, OwnJvm.SERVER_FLAGS)).endsWith("agree\n");
     }
 
     /// What the other JVM runs.

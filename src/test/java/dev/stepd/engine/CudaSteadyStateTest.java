@@ -4,17 +4,16 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.sun.management.ThreadMXBean;
+import dev.stepd.OwnJvm;
 import dev.stepd.device.cuda.CudaDevice;
 import dev.stepd.device.cuda.ShimDevices;
 import dev.stepd.device.cuda.shim.CudaShim;
 import dev.stepd.engine.Training.Tensor;
 import java.lang.management.ManagementFactory;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -24,21 +23,7 @@ class CudaSteadyStateTest {
     @Test
     void stepsAllocateNothing(@TempDir Path folder) throws Exception {
         assumeTrue(CudaShim.available(), "there is no shim");
-        var log = folder.resolve("log").toFile();
-        var process = new ProcessBuilder(List.of(
-                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                        "--add-modules=jdk.incubator.vector",
-                        "--enable-native-access=ALL-UNNAMED",
-                        "--sun-misc-unsafe-memory-access=allow",
-                        "-cp",
-                        System.getProperty("java.class.path"),
-                        Programme.class.getName()))
-                .redirectErrorStream(true)
-                .redirectOutput(log)
-                .start();
-        assertThat(process.waitFor(300, TimeUnit.SECONDS)).isTrue();
-        assertThat(Files.readString(log.toPath())).endsWith("nothing allocated\n");
-        assertThat(process.exitValue()).isZero();
+        assertThat(OwnJvm.run(folder, Programme.class, List.of())).endsWith("nothing allocated\n");
     }
 
     /// What the other JVM runs.

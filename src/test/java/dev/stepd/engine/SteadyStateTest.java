@@ -3,47 +3,29 @@ package dev.stepd.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.sun.management.ThreadMXBean;
+import dev.stepd.OwnJvm;
 import dev.stepd.device.cpu.CpuDevice;
 import dev.stepd.engine.Training.Tensor;
 import dev.stepd.rule.Catalogue;
 import java.lang.foreign.ValueLayout;
 import java.lang.management.ManagementFactory;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.BitSet;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /// Once warm, a step allocates nothing on its thread: whole and partial ones, with groups, schedules, clipping and norms. It runs in a
 /// JVM with the server's flags, which makes machine code of kernels at once.
 class SteadyStateTest {
-    private static final String KERNEL = "dev.stepd.codegen.cpu.GeneratedKernel*::run";
-
     @Test
     void stepsAllocateNothing(@TempDir Path folder) throws Exception {
-        var log = folder.resolve("log").toFile();
-        var process = new ProcessBuilder(List.of(
-                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                        "--add-modules=jdk.incubator.vector",
-                        "--enable-native-access=ALL-UNNAMED",
-                        "-XX:Tier3DelayOn=1000000",
-                        "-XX:CompileCommand=quiet",
-                        "-XX:CompileCommand=CompileThresholdScaling," + KERNEL + ",0.001",
-                        "-XX:CompileCommand=BackgroundCompilation," + KERNEL + ",false",
-                        "-Dstepd.optimizers=" + System.getProperty("stepd.optimizers", "sgd,adamw,radam,adan,nadam,sophia_g"),
-                        "-cp",
-                        System.getProperty("java.class.path"),
-                        Programme.class.getName()))
-                .redirectErrorStream(true)
-                .redirectOutput(log)
-                .start();
-        assertThat(process.waitFor(300, TimeUnit.SECONDS)).isTrue();
-        assertThat(Files.readString(log.toPath())).endsWith("nothing allocated\n");
-        assertThat(process.exitValue()).isZero();
+        var flags = new ArrayList<>(OwnJvm.SERVER_FLAGS);
+        flags.add("-Dstepd.optimizers=" + System.getProperty("stepd.optimizers", "sgd,adamw,radam,adan,nadam,sophia_g"));
+        assertThat(OwnJvm.run(folder, Programme.class, flags)).endsWith("nothing allocated\n");
     }
 
     /// What the other JVM runs; `-Dstepd.optimizers=all` takes the whole catalogue.
