@@ -15,33 +15,42 @@ final class Lanes implements AutoCloseable {
     static final long SMALL_ELEMENTS_MAX = 32_768;
 
     private static final int STORING_THREADS = 2;
+    private static final int LOADING_THREADS = 2;
 
     private final ExecutorService small;
     private final ExecutorService large;
     private final ExecutorService storing;
+    private final ExecutorService loading;
 
     Lanes() {
         int threads = Math.max(2, Runtime.getRuntime().availableProcessors());
         small = pool("stepd-small", threads, () -> {});
         large = pool("stepd-large", threads, () -> {});
         storing = pool("stepd-store", STORING_THREADS, Courtesy::giveWay);
+        loading = pool("stepd-load", LOADING_THREADS, () -> {});
     }
 
     Executor stepping(long elements) {
         return elements < SMALL_ELEMENTS_MAX ? small : large;
     }
 
+    /// For what nobody waits for.
     Executor storing() {
         return storing;
     }
 
+    /// For what clients wait for and no step does.
+    Executor loading() {
+        return loading;
+    }
+
     @Override
     public void close() {
-        for (var pool : new ExecutorService[] {small, large, storing}) {
+        for (var pool : new ExecutorService[] {small, large, storing, loading}) {
             pool.shutdown();
         }
         try {
-            for (var pool : new ExecutorService[] {small, large, storing}) {
+            for (var pool : new ExecutorService[] {small, large, storing, loading}) {
                 pool.awaitTermination(1, TimeUnit.MINUTES);
             }
         } catch (InterruptedException e) {

@@ -154,7 +154,7 @@ public final class Session {
 
     /// A stored snapshot as safetensors: parameters (`w`) and slots (`w#exp_avg`).
     public CompletionStage<Download> snapshotData(String snapshotId) {
-        return Stages.supply(() -> stored.data(snapshotId), stored.resources().lanes().storing());
+        return Stages.supply(() -> stored.data(snapshotId), stored.resources().lanes().loading());
     }
 
     /// Says whether a snapshot stays until it is deleted. Blocks.
@@ -183,7 +183,7 @@ public final class Session {
             case LiveSession live when live.isStranded() -> restore(snapshotId, live.description().device());
             case LiveSession live -> live.snapshots().restore(snapshotId);
             case LostSession lost -> stored(Stages.supply(
-                    () -> replace(lost, lost.stored(), snapshotId), stored.resources().lanes().storing()));
+                    () -> replace(lost, lost.stored(), snapshotId), stored.resources().lanes().loading()));
             case ElsewhereSession elsewhere -> throw Standing.taken(id, elsewhere.owner());
         };
     }
@@ -195,7 +195,7 @@ public final class Session {
     /// @throws dev.stepd.error.ServiceException DEVICE_UNAVAILABLE, INVALID_VALUE, OUT_OF_MEMORY
     public CompletionStage<Digest> restore(String snapshotId, String device) {
         var before = life;
-        var moved = Stages.supply(() -> move(before, snapshotId, device), stored.resources().lanes().storing());
+        var moved = Stages.supply(() -> move(before, snapshotId, device), stored.resources().lanes().loading());
         return Stages.plain(moved.thenCompose(digest -> {
             var ended = before instanceof LiveSession old ? old.retire() : CompletableFuture.<Void>completedFuture(null);
             var now = live();

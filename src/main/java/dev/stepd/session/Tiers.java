@@ -85,7 +85,7 @@ final class Tiers {
     /// Has room made for whoever tries again; from threads that must not block.
     void ask(ServiceException outOfMemory) {
         if (asked.compareAndSet(false, true)) {
-            lanes.storing().execute(() -> {
+            lanes.loading().execute(() -> {
                 asked.set(false);
                 makeRoom(device(outOfMemory), _ -> false);
             });
