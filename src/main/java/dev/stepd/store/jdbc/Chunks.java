@@ -6,6 +6,7 @@ import java.security.NoSuchAlgorithmException;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.HexFormat;
@@ -47,36 +48,65 @@ final class Chunks {
     record Use(String snapshot, long position, String hash, byte[] plain, int length) {}
 
     /// Has a snapshot use a chunk, which is added if there is none; in a transaction that may fail because another one adds or
-    /// removes it right now ([JdbcSnapshotStore#append] tries again).
+    /// removes it right now ([JdbcSnapshotStore#append] tries again). One that is there and has not the content it was stored with
+    /// any more is replaced, which heals whatever else uses it.
     ///
     /// @return the bytes that were added to what is stored
     static int use(Connection connection, Use use, Compression compression) throws SQLException {
-        int added = isThere(connection, use.hash()) ? 0 : add(connection, use, compression);
+        int added = switch (find(connection, use)) {
+            case SOUND -> 0;
+            case DAMAGED -> {
+                LOG.error("chunk {} was damaged and is stored again", use.hash());
+                yield put(connection, "UPDATE chunks SET encoding = ?, byte_count = ?, stored_count = ?, data = ? WHERE hash = ?", use, compression);
+            }
+            case ABSENT -> put(connection,
+                    "INSERT INTO chunks (encoding, byte_count, stored_count, data, hash) VALUES (?, ?, ?, ?, ?)", use, compression);
+        };
         JdbcSnapshotStore.update(connection, "INSERT INTO chunk_uses (snapshot_id, position, hash) VALUES (?, ?, ?)",
                 use.snapshot(), use.position(), use.hash());
         return added;
     }
 
-    /// Locks it if so.
-    private static boolean isThere(Connection connection, String hash) throws SQLException {
-        try (var query = JdbcSnapshotStore.prepare(connection, "SELECT 1 FROM chunks WHERE hash = ? FOR UPDATE", hash);
+    private enum Finding {
+        ABSENT,
+        SOUND,
+        DAMAGED
+    }
+
+    /// Looks at a chunk, and locks it if it is there.
+    private static Finding find(Connection connection, Use use) throws SQLException {
+        try (var query = JdbcSnapshotStore.prepare(connection,
+                        "SELECT encoding, byte_count, stored_count, data FROM chunks WHERE hash = ? FOR UPDATE", use.hash());
                 var rows = query.executeQuery()) {
-            return rows.next();
+            if (!rows.next()) {
+                return Finding.ABSENT;
+            }
+            var stored = rows.getBytes(4);
+            boolean counted = rows.getInt(2) == use.length() && rows.getInt(3) == stored.length;
+            return counted && isSound(rows.getString(1), stored, use) ? Finding.SOUND : Finding.DAMAGED;
         }
     }
 
-    private static int add(Connection connection, Use use, Compression compression) throws SQLException {
+    private static boolean isSound(String encoding, byte[] stored, Use use) {
+        if (encoding.equals("raw")) {
+            return Arrays.equals(stored, 0, stored.length, use.plain(), 0, use.length());
+        }
+        var decoded = new byte[use.length()];
+        return encoding.equals("zstd") && Compression.decompress(stored, stored.length, decoded, use.length())
+                && Arrays.equals(decoded, 0, use.length(), use.plain(), 0, use.length());
+    }
+
+    private static int put(Connection connection, String sql, Use use, Compression compression) throws SQLException {
         var count = compression.compress(use.plain(), use.length());
         var data = count.isPresent() ? compression.compressed() : use.plain();
         int stored = count.orElse(use.length());
-        try (var insert = connection.prepareStatement(
-                "INSERT INTO chunks (hash, encoding, byte_count, stored_count, data) VALUES (?, ?, ?, ?, ?)")) {
-            insert.setString(1, use.hash());
-            insert.setString(2, count.isPresent() ? "zstd" : "raw");
-            insert.setInt(3, use.length());
-            insert.setInt(4, stored);
-            insert.setBinaryStream(5, new ByteArrayInputStream(data, 0, stored), stored);
-            insert.executeUpdate();
+        try (var statement = connection.prepareStatement(sql)) {
+            statement.setString(1, count.isPresent() ? "zstd" : "raw");
+            statement.setInt(2, use.length());
+            statement.setInt(3, stored);
+            statement.setBinaryStream(4, new ByteArrayInputStream(data, 0, stored), stored);
+            statement.setString(5, use.hash());
+            statement.executeUpdate();
         }
         return stored;
     }

@@ -204,6 +204,23 @@ abstract class ChunksConformance {
         assertDamaged(written, "chunk 1 is missing");
     }
 
+    @Test
+    void storesADamagedChunkAgainWhenItComesAgain() throws Exception {
+        var bytes = filled(3);
+        bytes.set(java.lang.foreign.ValueLayout.JAVA_BYTE, BYTES - 1, (byte) 4); // so that the last chunk is another
+        var written = write("s", "one", 1, bytes);
+        var last = " WHERE hash = (SELECT MAX(hash) FROM chunk_uses WHERE position = (SELECT MAX(position) FROM chunk_uses))";
+        int number = 0;
+        for (var damage : java.util.List.of("data = (SELECT data FROM chunks WHERE hash = (SELECT MAX(hash) FROM chunk_uses WHERE position = 0))",
+                "encoding = 'raw'", "encoding = 'lz9'", "stored_count = stored_count - 1", "byte_count = byte_count - 1")) {
+            execute("UPDATE chunks SET " + damage + last);
+            assertThatThrownBy(() -> store.read(written, _ -> {})).as(damage).isInstanceOf(ServiceException.class);
+            assertReads(write("s", "again" + number++, 2, bytes), bytes);
+            assertReads(written, bytes);
+        }
+        assertThat(write("s", "unchanged", 3, bytes).storedBytes()).isZero();
+    }
+
     private void assertDamaged(StoredSnapshot snapshot, String how) {
         var handed = new AtomicInteger();
         assertThatThrownBy(() -> store.read(snapshot, piece -> handed.addAndGet((int) piece.byteSize())))
