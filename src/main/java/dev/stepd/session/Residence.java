@@ -154,15 +154,21 @@ final class Residence {
 
     /// On the device it was on, or, with that lost, where it may be else.
     private Stepper create() {
-        var resources = session.resources();
-        var blueprint = session.blueprint();
         try {
-            return resources.tiers().withRoom(session, () -> resources.engine().create(blueprint, device));
+            return createOn(device);
         } catch (ServiceException e) {
-            if (e.code() == ErrorCode.DEVICE_UNAVAILABLE) {
-                var asked = session.description().device();
-                return resources.tiers().withRoom(session, () -> resources.engine().create(blueprint, asked));
+            if (e.code() != ErrorCode.DEVICE_UNAVAILABLE) {
+                throw e;
             }
+            return createOn(session.description().device());
+        }
+    }
+
+    private Stepper createOn(String where) {
+        var resources = session.resources();
+        try {
+            return resources.tiers().withRoom(session, () -> resources.engine().create(session.blueprint(), where));
+        } catch (ServiceException e) {
             throw Resources.forNow(e);
         }
     }

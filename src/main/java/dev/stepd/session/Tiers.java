@@ -9,7 +9,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.function.Function;
+import java.util.function.Predicate;
 import java.util.function.Supplier;
 
 /// Makes room where memory is short: sessions that nobody steps go to sleep, the least recently used first. From a GPU they go to
@@ -49,17 +49,17 @@ final class Tiers {
 
     /// Tries something that takes memory, and again each time a session made room for it; blocks.
     ///
-    /// @param self stays, if there is such a session yet
     /// @throws ServiceException `OUT_OF_MEMORY` when nobody can leave
     <T> T withRoom(Supplier<T> attempt) {
         return withRoom(_ -> false, attempt);
     }
 
+    /// The same for a session, which stays.
     <T> T withRoom(LiveSession self, Supplier<T> attempt) {
         return withRoom(self::equals, attempt);
     }
 
-    private <T> T withRoom(Function<LiveSession, Boolean> stays, Supplier<T> attempt) {
+    private <T> T withRoom(Predicate<LiveSession> stays, Supplier<T> attempt) {
         while (true) {
             try {
                 return attempt.get();
@@ -78,7 +78,7 @@ final class Tiers {
         return makeRoom(failed, self::equals);
     }
 
-    private boolean makeRoom(ServiceException failed, Function<LiveSession, Boolean> stays) {
+    private boolean makeRoom(ServiceException failed, Predicate<LiveSession> stays) {
         return failed.code() == ErrorCode.OUT_OF_MEMORY && makeRoom(device(failed), stays);
     }
 
@@ -97,7 +97,7 @@ final class Tiers {
     }
 
     /// Has one session leave. One that is about to end a task gets the moment for that.
-    private boolean makeRoom(String device, Function<LiveSession, Boolean> stays) {
+    private boolean makeRoom(String device, Predicate<LiveSession> stays) {
         long until = System.nanoTime() + MOMENT_NANOS;
         do {
             if (oneLeaves(device, stays)) {
@@ -108,17 +108,17 @@ final class Tiers {
         return false;
     }
 
-    private boolean oneLeaves(String device, Function<LiveSession, Boolean> stays) {
-        if (device.equals(CPU) && leastRecent(Tier.MEMORY, session -> true, stays).stream().anyMatch(this::sink)) {
+    private boolean oneLeaves(String device, Predicate<LiveSession> stays) {
+        if (device.equals(CPU) && leastRecent(Tier.MEMORY, _ -> true, stays).stream().anyMatch(this::sink)) {
             return true;
         }
         return leastRecent(Tier.DEVICE, session -> session.residence().device().equals(device), stays).stream().anyMatch(this::leave);
     }
 
-    private List<LiveSession> leastRecent(Tier tier, Function<LiveSession, Boolean> there, Function<LiveSession, Boolean> stays) {
+    private List<LiveSession> leastRecent(Tier tier, Predicate<LiveSession> there, Predicate<LiveSession> stays) {
         long now = System.nanoTime();
         return sessions.stream()
-                .filter(session -> session.residence().tier() == tier && there.apply(session) && !stays.apply(session))
+                .filter(session -> session.residence().tier() == tier && there.test(session) && !stays.test(session))
                 .filter(session -> tier == Tier.MEMORY || mayLeave(session, now))
                 .sorted(Comparator.comparing(session -> session.lastUsed() - now))
                 .toList();
