@@ -119,7 +119,8 @@ class JournalsTest {
     private void leaveSpare(Journals journals) throws IOException {
         try (var arena = Arena.ofConfined(); var journal = journals.begin("old", "l", "p")) {
             for (long step = 1; step <= 9; step++) {
-                journal.append(entry(step), List.of(arena.allocateFrom(ValueLayout.JAVA_BYTE, payload(step))));
+                // where the records of the test will be, as long and of the same steps, but not the same
+                journal.append(entry(step), List.of(arena.allocateFrom(ValueLayout.JAVA_BYTE, payload(step + 48))));
             }
         }
         Path full;
