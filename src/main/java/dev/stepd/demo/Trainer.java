@@ -70,8 +70,8 @@ final class Trainer implements Callable<Trained> {
     private long take(RemoteSession session, long number) throws InterruptedException {
         try {
             var stepped = session.step(number, gradient, parameters);
-            if (stepped.wasLost() && !stepped.wasReplayed()) {
-                restoredStep = OptionalLong.of(number - 1); // it came back just where it was
+            if (stepped.wasLost()) { // it came back just where it was, or with the step whose answer was lost
+                restoredStep = OptionalLong.of(stepped.wasReplayed() ? number : number - 1);
             }
             reached = Math.max(reached, number);
             return number;

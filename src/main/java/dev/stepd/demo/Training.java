@@ -4,6 +4,7 @@ import dev.stepd.demo.Trainer.Standing;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -17,12 +18,15 @@ import java.util.concurrent.atomic.AtomicBoolean;
 final class Training {
     private static final long WATCH_MILLIS = 100;
     private static final long NEVER = -1;
+    private static final long BEGIN_SECONDS_MAX = 60;
 
     private final ServerProcess server;
     private final Course course;
     private final List<Contestant> contestants;
     private final Progress progress;
     private final AtomicBoolean killed = new AtomicBoolean();
+    /// Open once every trainer has finished its first step.
+    private final CountDownLatch begun;
     private boolean restarted;
 
     Training(ServerProcess server, Course course, List<Contestant> contestants, Progress progress) {
@@ -30,6 +34,7 @@ final class Training {
         this.course = course;
         this.contestants = contestants;
         this.progress = progress;
+        this.begun = new CountDownLatch(contestants.size());
     }
 
     /// Trains to the end.
@@ -56,10 +61,25 @@ final class Training {
         }
     }
 
-    /// The trainer that is half-way kills the server before it goes on: the crash is never too late.
+    /// The trainer that is half-way kills the server before it goes on: the crash is never too late. It waits for those whose
+    /// session is not made yet, else nothing of theirs would come back.
     private void afterStep(long step, long killAt) {
+        if (step == 1) {
+            begun.countDown();
+        }
         if (step == killAt && killed.compareAndSet(false, true)) {
+            awaitBegun();
             server.kill();
+        }
+    }
+
+    private void awaitBegun() {
+        try {
+            if (!begun.await(BEGIN_SECONDS_MAX, TimeUnit.SECONDS)) {
+                throw new IllegalStateException("a trainer did not begin within " + BEGIN_SECONDS_MAX + " s");
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
         }
     }
 

@@ -41,7 +41,7 @@ final class Calls {
     /// @throws IOException also for 503: the client is to come again, as to a server that is not there
     static JsonNode json(HttpResponse<byte[]> response) throws IOException {
         if (response.statusCode() == 503) {
-            throw new IOException("told to come again");
+            throw new IOException("told to come again: " + new String(response.body(), StandardCharsets.UTF_8));
         }
         assertThat(response.statusCode()).as(new String(response.body(), StandardCharsets.UTF_8)).isBetween(200, 201);
         return new ObjectMapper().readTree(response.body());

@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.TimeUnit;
 
 /// A client that trains one session through every end of its server, and now and then does what clients do wrong. It knows what was
 /// answered, and holds the server to it: nothing of that is lost, nothing is taken twice.
@@ -49,6 +50,7 @@ final class Trainer implements Callable<Long> {
     }
 
     private static final int OTHER = 1_000_003;
+    private static final long PATIENCE_SECONDS = 120;
     private static final String DESCRIPTION = """
             {"optimizer": {"name": "%s", "lr": 0.01}, "schedule": {"name": "cosine", "total_steps": 100000},
              "clip": {"global_norm": 1}, "durability": "%s", "snapshot_every": %d, "tensors": [{"name": "w", "shape": [%d]}]}""";
@@ -256,37 +258,39 @@ final class Trainer implements Callable<Long> {
     ///
     /// @param steps as [#call] told
     void assertLikeUndisturbed(String base, long steps) throws Exception {
-        long here = insist(base + session).get("step").asLong();
+        long here = told(base + session).get("step").asLong();
         assertThat(here).isBetween(steps, steps + 1);
         var twin = create(base, "none");
         for (long step = 1; step <= here; ) {
             var reply = Calls.send("POST", base + twin + "/steps?return=none", Calls.SAFETENSORS, values(step), step);
             step += isTaken(reply) ? 1 : 0;
         }
-        assertThat(digest(base, session)).as("%s, %d steps", optimizer, here).isEqualTo(digest(base, twin));
+        assertThat(told(base + session + "/digest")).as("%s, %d steps", optimizer, here).isEqualTo(told(base + twin + "/digest"));
         Calls.send("DELETE", base + twin, "", new byte[0], -1);
     }
 
-    /// Asks until it is told.
-    private JsonNode insist(String target) throws Exception {
-        while (true) {
+    /// Asks until it is told, of a server that nothing happens to any more.
+    private JsonNode insist(String method, String target, String type, byte[] body) throws Exception {
+        for (long until = System.nanoTime() + TimeUnit.SECONDS.toNanos(PATIENCE_SECONDS); ; victim.pause()) {
             try {
-                return Calls.json(Calls.send("GET", target, "", new byte[0], -1));
+                return Calls.json(Calls.send(method, target, type, body, -1));
             } catch (IOException later) {
-                victim.pause();
+                if (System.nanoTime() > until) {
+                    throw later;
+                }
             }
         }
     }
 
-    private JsonNode digest(String base, String of) throws Exception {
-        return insist(base + of + "/digest");
+    private JsonNode told(String target) throws Exception {
+        return insist("GET", target, "", new byte[0]);
     }
 
     private String create(String base, String durability) throws Exception {
         var description = DESCRIPTION.formatted(optimizer, durability, 5 + random.nextInt(40), elements);
-        var created = Calls.send("POST", base + "/v1/sessions", "application/json", description.getBytes(StandardCharsets.UTF_8), -1);
-        var path = "/v1/sessions/" + Calls.json(created).get("id").asText();
-        Calls.json(Calls.send("PUT", base + path + "/parameters", Calls.SAFETENSORS, values(0), -1));
+        var created = insist("POST", base + "/v1/sessions", "application/json", description.getBytes(StandardCharsets.UTF_8));
+        var path = "/v1/sessions/" + created.get("id").asText();
+        insist("PUT", base + path + "/parameters", Calls.SAFETENSORS, values(0));
         return path;
     }
 
