@@ -91,6 +91,7 @@ record Resources(
         try {
             return spool.put(bytes, purpose, source);
         } catch (Spool.NoRoom e) {
+            tiers.ask(noMemory);
             throw new ServiceException(ErrorCode.UNAVAILABLE, noMemory.getMessage() + "; " + e.getMessage(), e);
         }
     }

@@ -155,12 +155,10 @@ final class Transfers {
             try {
                 var parts = stepper.plainSlots(decoded.memory());
                 var flat = Expected.like("slot", parts);
-                return filled(session.resources().spare(flat.byteCount(), purpose), copy -> {
-                    Copying.gather(parts, copy.memory());
+                return filled(session.resources().copyAside(parts, flat.byteCount(), purpose), copy -> {
                     var header = new SafetensorsHeader(flat.header().entries(),
                             StateMetadata.write(stepper.step(), stepper.tensorSteps()));
-                    var message = new SafetensorsMessage(header.framed(), List.of(copy.memory().asSlice(0, flat.byteCount())));
-                    return new Download(stepper.step(), message, copy.releaseOnce());
+                    return download(header, copy);
                 });
             } finally {
                 decoded.release();
@@ -172,14 +170,17 @@ final class Transfers {
         return session.ask(() -> {
             var stepper = session.stepper();
             var purpose = "a copy of the state of session " + session.id();
-            return filled(session.resources().spare(slots.byteCount(), purpose), copy -> {
-                Copying.gather(stepper.slots(), copy.memory());
+            return filled(session.resources().copyAside(stepper.slots(), slots.byteCount(), purpose), copy -> {
                 var header = new SafetensorsHeader(slots.header().entries(),
                         StateMetadata.write(stepper.step(), stepper.tensorSteps(), stepper.formats()));
-                var data = copy.memory().asSlice(0, slots.byteCount());
-                return new Download(stepper.step(), new SafetensorsMessage(header.framed(), List.of(data)), copy.releaseOnce());
+                return download(header, copy);
             });
         });
+    }
+
+    /// @param data what the header tells of, whole
+    private Download download(SafetensorsHeader header, Lease data) {
+        return new Download(session.stepper().step(), new SafetensorsMessage(header.framed(), List.of(data.memory())), data.releaseOnce());
     }
 
     CompletionStage<Session.Digest> digest() {

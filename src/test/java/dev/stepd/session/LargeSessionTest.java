@@ -93,6 +93,18 @@ class LargeSessionTest {
     }
 
     @Test
+    void givesItsStateThroughAFile() {
+        var session = create("none");
+        Server.step(session, 1, body(1));
+        long free = server.engine.hostMemory().freeBytes();
+        var state = Server.read(session.state());
+        assertThat(state).containsOnlyKeys("v#exp_avg", "v#exp_avg_sq", "w#exp_avg", "w#exp_avg_sq");
+        assertThat(state.values().stream().mapToLong(slot -> (long) slot.size() * Float.BYTES).sum()).isGreaterThan(free);
+        assertThat(Server.read(session.plainState())).containsExactlyInAnyOrderEntriesOf(state);
+        assertThat(folder.resolve("spool")).isEmptyDirectory();
+    }
+
+    @Test
     void comesBackWithNoRoomBesideIt() {
         var session = create("snapshot");
         Server.step(session, 1, body(1));
