@@ -241,7 +241,7 @@ class DistantSessionTest {
         for (int step = 1; step <= 3; step++) {
             Server.step(session, step, gradient);
         }
-        ((LiveSession) session.life()).snapshots().afterTheOthers(() -> {}).join();
+        Server.settle(session);
         assertThat(session.status().durableStep()).isEqualTo(2);
     }
 

@@ -161,7 +161,7 @@ class DurableProtocolTest {
         if (how == Action.GOODBYE) {
             server.close();
         } else {
-            ((LiveSession) session.life()).snapshots().afterTheOthers(() -> {}).join();
+            Server.settle(session);
             server.kill();
         }
         return serve(folder);

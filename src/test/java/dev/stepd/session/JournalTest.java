@@ -61,14 +61,10 @@ class JournalTest {
     }
 
     private Session kill(Session session, long segmentBytes) {
-        settle(session);
+        Server.settle(session);
         server.kill();
         server = new Server(folder, segmentBytes);
         return server.sessions.find(session.id());
-    }
-
-    private static void settle(Session session) {
-        ((LiveSession) session.life()).snapshots().afterTheOthers(() -> {}).join();
     }
 
     private List<Path> files(Session session) throws IOException {
@@ -211,7 +207,7 @@ class JournalTest {
     void damageInTheMiddleStopsAtTheLastGoodStepAndIsTold() throws IOException {
         var session = create("journal", NEVER);
         steps(session, 1, 6);
-        settle(session);
+        Server.settle(session);
         server.kill();
         var file = files(session).getLast();
         var bytes = Files.readAllBytes(file);
@@ -223,7 +219,7 @@ class JournalTest {
         assertThat(good).isBetween(1, 5);
         assertThat(back.status().status()).isEqualTo("ready; journal damaged after step " + good);
         assertThat(Server.step(back, good, gradient(good)).replayed()).isTrue();
-        settle(back);
+        Server.settle(back);
         assertThat(files(back)).anyMatch(one -> one.toString().endsWith(".damaged-after-" + good));
         steps(back, good + 1, 8);
         var again = kill(back);
@@ -236,7 +232,7 @@ class JournalTest {
     void neverStartsColdWithoutItsJournal() throws IOException {
         var session = create("journal", NEVER);
         steps(session, 1, 3);
-        settle(session);
+        Server.settle(session);
         server.kill();
         for (var file : files(session)) {
             Files.delete(file);

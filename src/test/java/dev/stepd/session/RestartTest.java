@@ -66,11 +66,6 @@ class RestartTest {
         return server.sessions.find(session.id());
     }
 
-    /// Waits until the queued snapshots are written.
-    private static void settle(Session session) {
-        ((LiveSession) session.life()).snapshots().afterTheOthers(() -> {}).join();
-    }
-
     @Test
     void goesOnAfterARestartAsIfNothingHadHappened() {
         var session = create("snapshot");
@@ -92,7 +87,7 @@ class RestartTest {
     void isAtItsDurableStepAfterAKill() {
         var session = create("snapshot");
         steps(session, 1, 12);
-        settle(session);
+        Server.settle(session);
         long durable = session.status().durableStep();
         assertThat(durable).isBetween(5L, 12L);
         var back = kill(session);
@@ -132,7 +127,7 @@ class RestartTest {
         var session = create("snapshot");
         for (int step = 1; step <= 11; step++) {
             steps(session, step, step);
-            settle(session);
+            Server.settle(session);
         }
         assertThat(session.status().durableStep()).isEqualTo(10);
         assertThat(session.snapshots()).extracting(Session.SnapshotInfo::step).containsExactly(5L, 10L);

@@ -146,6 +146,11 @@ final class Server implements AutoCloseable {
         }
     }
 
+    /// Waits until the snapshots that are queued are written.
+    static void settle(Session session) {
+        ((LiveSession) session.life()).snapshots().afterTheOthers(() -> {}).join();
+    }
+
     static byte[] sent(CompletionStage<Session.Download> stage) {
         try (var download = get(stage)) {
             return Bodies.sent(download.message());

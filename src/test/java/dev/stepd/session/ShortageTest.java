@@ -123,12 +123,12 @@ class ShortageTest {
         }
         assertThat(session.status().durableStep()).isZero();
         store.permits.release(1);
-        ((LiveSession) session.life()).snapshots().afterTheOthers(() -> {}).join();
+        Server.settle(session);
         assertThat(store.begun).hasValue(1);
         assertThat(session.status().durableStep()).isEqualTo(2);
         store.permits.release(10);
         Server.step(session, 21, ones(10));
-        ((LiveSession) session.life()).snapshots().afterTheOthers(() -> {}).join();
+        Server.settle(session);
         assertThat(session.status().durableStep()).isEqualTo(21);
     }
 

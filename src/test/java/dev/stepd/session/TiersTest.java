@@ -206,7 +206,7 @@ class TiersTest {
         create("adamw", "none");
         assertThat(session.status().tier()).isEqualTo("disk");
         Server.step(session, 2, gradient(2));
-        ((LiveSession) session.life()).snapshots().afterTheOthers(() -> {}).join();
+        Server.settle(session);
         server.kill();
         serve(TWO_SESSIONS);
         assertThat(Server.get(server.sessions.find(session.id()).digest())).isEqualTo(undisturbed("adamw", 2));
@@ -223,7 +223,7 @@ class TiersTest {
             for (int step = 1; step <= 3; step++) {
                 Server.step(sessions.get(i), step, gradient(step));
             }
-            ((LiveSession) sessions.get(i).life()).snapshots().afterTheOthers(() -> {}).join();
+            Server.settle(sessions.get(i));
         }
         server.kill();
         serve(halfArrays * ARRAY_BYTES / 2);
