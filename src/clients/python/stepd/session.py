@@ -18,7 +18,9 @@ Arrays = Mapping[str, np.ndarray]
 # What a step brings beside gradients: by the input's name, arrays by tensor name, or one number.
 Inputs = Mapping[str, Union[Arrays, float, np.ndarray]]
 
-_FIELDS = ("groups", "schedule", "clip", "non_finite", "metrics", "snapshot_every")
+_FIELDS = (
+    "name", "groups", "schedule", "clip", "wrap", "average", "non_finite", "metrics", "snapshot_every", "snapshots", "pinned",
+)
 _GRADIENT_DTYPES = ("F32", "F16", "BF16")
 
 
@@ -117,10 +119,12 @@ class Session:
         name: Optional[str] = None,
         durability: Optional[str] = None,
         snapshot_every: Optional[int] = None,
+        snapshots: Optional[Mapping[str, Any]] = None,
         non_finite: Optional[str] = None,
         metrics: Optional[str] = None,
         state: Optional[Mapping[str, Any]] = None,
         device: Optional[str] = None,
+        pinned: Optional[bool] = None,
         upload: bool = True,
         timeout: float = 120.0,
         retry: Retry = Retry(),
@@ -137,7 +141,11 @@ class Session:
             groups: ``[{"match": "*.bias", "weight_decay": 0.0}]``, the first glob that matches wins.
             wrap: ``[{"name": "lookahead", "k": 5}]``, the first innermost.
             average: ``{"name": "ema", "decay": 0.999}``; ``parameters(average="ema")`` answers it.
-            schedule, clip, name, durability, snapshot_every, non_finite, state, device: as in the HTTP contract.
+            snapshots: ``{"keep_last": 2, "keep_every": 1000}``: which stay of those that nobody pinned.
+            metrics: ``"norms"`` for the norms of updates and parameters beside the gradients'.
+            state: what the slots are kept in, such as ``{"format": "int8"}``.
+            pinned: True keeps the session in its device's memory though nobody steps it.
+            schedule, clip, name, durability, snapshot_every, non_finite, device: as in the HTTP contract.
             upload: False declares the tensors and leaves the values to ``set_parameters``.
             timeout: seconds of silence after which the connection counts as broken.
             headers: sent with every request, such as ``Authorization``.
@@ -166,7 +174,9 @@ class Session:
             "metrics": metrics,
             "durability": durability,
             "snapshot_every": snapshot_every,
+            "snapshots": snapshots,
             "device": device,
+            "pinned": pinned,
         }
         body = json_body({key: plain(value) for key, value in description.items() if value is not None})
         connection = Connection(url, timeout=timeout, retry=retry, headers=headers)
@@ -358,21 +368,31 @@ class Session:
         """Changes the session from the next step on and returns its status.
 
         Args:
-            changes: ``optimizer`` (an object), ``groups``, ``schedule``, ``clip``, ``non_finite`` or
-                ``snapshot_every``, as the server takes them; any other name is a hyperparameter
-                (``patch(lr=0.01)``). None turns an option off.
+            changes: ``optimizer`` (an object), ``name``, ``groups``, ``schedule``, ``clip``, ``wrap``, ``average``,
+                ``non_finite``, ``metrics``, ``snapshot_every``, ``snapshots`` or ``pinned``, as ``create`` takes them;
+                any other name is a hyperparameter (``patch(lr=0.01)``). None turns an option off.
         """
-        fields = {key: plain(value) for key, value in changes.items() if key in _FIELDS or key == "name"}
+        fields = {key: plain(value) for key, value in changes.items() if key in _FIELDS}
         rule = {key: plain(value) for key, value in changes.items() if key not in fields and key != "optimizer"}
         rule = {**plain(changes.get("optimizer") or {}), **rule}
         if rule:
             fields["optimizer"] = rule
         return self._connection.exchange("PATCH", self._path, Answer.json, body=json_body(fields))
 
-    def snapshot(self) -> Dict[str, Any]:
-        """Stores the present state and returns ``id``, ``step``, ``bytes``, ``digest``, ``created``. If the first
-        answer is lost, the same state may be stored twice."""
-        return self._connection.exchange("POST", self._path + "/snapshots", Answer.json)
+    def snapshot(self, pinned: bool = True) -> Dict[str, Any]:
+        """Stores the present state and returns ``id``, ``step``, ``bytes``, ``digest``, ``created`` and more. If the
+        first answer is lost, the same state may be stored twice.
+
+        Args:
+            pinned: whether it stays until it is removed, whatever the session's ``snapshots`` says.
+        """
+        return self._connection.exchange("POST", self._path + "/snapshots", Answer.json, body=json_body({"pinned": pinned}))
+
+    def pin_snapshot(self, snapshot: str, pinned: bool = True) -> Dict[str, Any]:
+        """Has a stored snapshot stay until it is removed, or no longer; returns it as ``snapshot`` does."""
+        return self._connection.exchange(
+            "PATCH", self._snapshot_path(snapshot), Answer.json, body=json_body({"pinned": pinned})
+        )
 
     def snapshots(self) -> List[Dict[str, Any]]:
         """What is stored, as ``snapshot`` returned it."""

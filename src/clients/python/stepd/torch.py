@@ -55,7 +55,12 @@ class Optimizer(torch.optim.Optimizer):
         name: Optional[str] = None,
         durability: Optional[str] = None,
         snapshot_every: Optional[int] = None,
+        snapshots: Optional[Mapping[str, Any]] = None,
         non_finite: Optional[str] = None,
+        metrics: Optional[str] = None,
+        state: Optional[Mapping[str, Any]] = None,
+        device: Optional[str] = None,
+        pinned: Optional[bool] = None,
         timeout: float = 120.0,
         retry: Retry = Retry(),
         headers: Optional[Mapping[str, str]] = None,
@@ -67,8 +72,8 @@ class Optimizer(torch.optim.Optimizer):
             url: ``http://host:port`` of the server.
             optimizer: its name in the server's catalogue.
             lr, hyper: hyperparameters; those left out are the server's defaults. ``betas`` stands for ``beta1``...
-            schedule, clip, name, durability, snapshot_every, non_finite, timeout, retry, headers: as for
-                ``Session.create``. A ``schedule`` runs on the server, on top of ``lr``.
+            schedule, clip, name, durability, snapshot_every, snapshots, non_finite, metrics, state, device, pinned, timeout,
+                retry, headers: as for ``Session.create``. A ``schedule`` runs on the server, on top of ``lr``.
 
         Raises:
             TypeError: a parameter is not a float32 tensor on the CPU.
@@ -95,7 +100,12 @@ class Optimizer(torch.optim.Optimizer):
             name=name,
             durability=durability,
             snapshot_every=snapshot_every,
+            snapshots=snapshots,
             non_finite=non_finite,
+            metrics=metrics,
+            state=state,
+            device=device,
+            pinned=pinned,
             upload=False,
             timeout=timeout,
             retry=retry,
@@ -173,10 +183,10 @@ class Optimizer(torch.optim.Optimizer):
         return session.refresh()
 
     def state_dict(self) -> Dict[str, Any]:
-        """As torch's: slots and ``step`` per parameter, fetched from the server, and the groups. Under
+        """As torch's: slots and ``step`` per parameter, fetched from the server as torch keeps them, and the groups. Under
         ``"stepd"``, which torch ignores, the optimizer's name and the steps of the session, of which a parameter
         has fewer when it went without a gradient."""
-        fetched = self._open().state()
+        fetched = self._open().plain_state()
         state: Dict[torch.Tensor, Dict[str, torch.Tensor]] = defaultdict(dict)
         for param, step in zip(self._params.values(), _tensor_steps(fetched, len(self._params))):
             state[param]["step"] = torch.tensor(float(step))

@@ -303,6 +303,30 @@ def test_patch_takes_effect_at_the_next_step(create):
         assert session.status["name"] == "faster"
 
 
+def test_snapshots_stay_as_asked(create):
+    params = normal(0)
+    with create(params, snapshot_every=1, snapshots={"keep_last": 1}) as session:
+        session.apply(params, normal(1))
+        pinned, loose = session.snapshot(), session.snapshot(pinned=False)
+        assert pinned["pinned"] and not loose["pinned"]
+        assert session.patch(snapshots={"keep_last": 2}, pinned=True)["snapshots"]["keep_last"] == 2
+        assert session.pin_snapshot(loose["id"])["pinned"]
+        assert not session.pin_snapshot(pinned["id"], pinned=False)["pinned"]
+        session.apply(params, normal(2))
+        session.apply(params, normal(3))
+        for _ in range(3):
+            session.snapshot(pinned=False)
+        kept = [snapshot["id"] for snapshot in session.snapshots()]
+        assert loose["id"] in kept and pinned["id"] not in kept and len(kept) == 3
+        assert session.status["pinned"] is True
+
+
+def test_wrappers_and_averages_change_by_patch(create):
+    params = normal(0)
+    with create(params, lr=0.1, average={"name": "ema", "decay": 0.9}) as session:
+        assert session.patch(average={"name": "ema", "decay": 0.5})["average"]["decay"] == 0.5
+
+
 def test_snapshots_are_listed_read_restored_and_removed(create):
     params = normal(0)
     with create(params) as session:

@@ -246,6 +246,26 @@ def test_states_move_between_torch_and_the_server(optimizer, name, kind, options
     assert_close(back, twin)
 
 
+def test_a_state_in_codes_comes_as_torch_keeps_it(optimizer):
+    model = network()
+    ours = optimizer(
+        model.parameters(), "adamw", lr=0.01, state={"format": "int8", "min_size": 1}, metrics="norms",
+        snapshots={"keep_last": 3}, device="cpu", pinned=True,
+    )
+    train(model, ours, 5)
+    status = ours.session.status
+    assert (status["state"]["format"], status["metrics"], status["device"], status["pinned"]) == ("int8", "norms", "cpu", True)
+    assert status["snapshots"]["keep_last"] == 3
+
+    other = network(1)
+    theirs = torch.optim.AdamW(other.parameters(), lr=0.01)
+    other.load_state_dict(model.state_dict())
+    theirs.load_state_dict(ours.state_dict())
+    train(model, ours, 1, first=6)
+    train(other, theirs, 1, first=6)
+    assert_close(model, other, tolerance=1e-3)  # the state was that of codes on both sides
+
+
 def test_a_state_of_other_parameters_is_refused(optimizer):
     ours = optimizer(network().parameters(), "adamw")
     other = optimizer(nn.Linear(8, 16).parameters(), "adamw")
