@@ -47,7 +47,7 @@ public final class Stepper implements AutoCloseable {
     private final Body brought;
     private final Arrivals arrivals;
     private final List<Partition> partitions = new ArrayList<>();
-    private final long[] tensorSteps;
+    private final TensorSteps tensorSteps;
     private final BitSet lastPresent = new BitSet();
     private double[] hyper;
     private Optimizer optimizer;
@@ -70,15 +70,14 @@ public final class Stepper implements AutoCloseable {
         this.layout = optimizer.layout();
         this.body = BodyLayout.of(layout, optimizer.settings().rule().spec().inputs());
         this.nonFinite = nonFinite;
-        int tensors = layout.places().size();
-        this.tensorSteps = new long[tensors];
+        this.tensorSteps = new TensorSteps(layout);
         this.hyper = new double[Recipe.hostNames(optimizer.settings()).size()];
         this.measure = new Measure(device, optimizer, body);
         Norms kept = null;
         Body holder = null;
         try {
             holder = device.body(body.byteCount(), "what comes with a step of " + layout.elementCount() + " elements");
-            kept = new Norms(device, tensors);
+            kept = new Norms(device, tensorSteps.tensors());
             for (var recipe : optimizer.recipes()) {
                 partitions.add(partition(recipe, kept));
             }
@@ -158,11 +157,7 @@ public final class Stepper implements AutoCloseable {
 
     /// Finished steps of each tensor, by the index the session declared it under. A tensor left out of a partial step stays behind.
     public List<Long> tensorSteps() {
-        var steps = new Long[tensorSteps.length];
-        for (int position = 0; position < steps.length; position++) {
-            steps[layout.places().get(position).index()] = tensorSteps[position];
-        }
-        return List.of(steps);
+        return tensorSteps.declared();
     }
 
     /// Continues at `step`, as a restore or an import does.
@@ -170,9 +165,7 @@ public final class Stepper implements AutoCloseable {
     /// @param steps as [#tensorSteps] gave them
     public void resumeAt(long step, List<Long> steps) {
         this.step = step;
-        for (int position = 0; position < tensorSteps.length; position++) {
-            tensorSteps[position] = steps.get(layout.places().get(position).index());
-        }
+        tensorSteps.resume(steps);
         lastPresent.clear();
         cut(lastPresent);
     }
@@ -234,17 +227,15 @@ public final class Stepper implements AutoCloseable {
             for (var span : all.spans()) {
                 int first = partition.position(span.from());
                 optimizer.settings().values(layout.places().get(first).group(), Math.max(1, step), hyper);
-                variant.prepare(span, hyper, tensorSteps[first], step);
+                variant.prepare(span, hyper, tensorSteps.of(first), step);
             }
             variant.run(all, target);
         }
     }
 
     private Spans all(Partition partition) {
-        var everything = new BitSet();
-        everything.set(0, tensorSteps.length);
         int from = partition.position(0);
-        return cut(everything, from, from + partition.size());
+        return tensorSteps.all(from, from + partition.size());
     }
 
     /// Every slot of every tensor, in layout order and then the rule's slot order; last what the session has once.
@@ -341,7 +332,7 @@ public final class Stepper implements AutoCloseable {
             lastPresent.clear();
             lastPresent.or(present);
         }
-        latest = latestStep();
+        latest = tensorSteps.latest(spans);
         for (int i = 0; i < partitions.size(); i++) {
             prepare(partitions.get(i));
         }
@@ -409,18 +400,10 @@ public final class Stepper implements AutoCloseable {
         for (int i = 0; i < its.size(); i++) {
             int first = partition.position(its.get(i).from());
             load(first);
-            variant.prepare(its.get(i), hyper, tensorSteps[first] + 1, latest);
+            variant.prepare(its.get(i), hyper, tensorSteps.of(first) + 1, latest);
         }
         variant.prepare(partition.spans());
         partition.coming(variant);
-    }
-
-    private long latestStep() {
-        long most = 0;
-        for (int i = 0; i < spans.spans().size(); i++) {
-            most = Math.max(most, tensorSteps[spans.spans().get(i).from()] + 1);
-        }
-        return most;
     }
 
     /// What the host decides, if the tensors of this step agree.
@@ -430,7 +413,7 @@ public final class Stepper implements AutoCloseable {
         for (int i = 0; i < its.size(); i++) {
             int first = partition.position(its.get(i).from());
             load(first);
-            long outcome = partition.variants().decide(hyper, tensorSteps[first] + 1, latest);
+            long outcome = partition.variants().decide(hyper, tensorSteps.of(first) + 1, latest);
             if (i > 0 && outcome != agreed) {
                 return Variants.UNDECIDED;
             }
@@ -445,32 +428,11 @@ public final class Stepper implements AutoCloseable {
     }
 
     private void cut(BitSet present) {
-        spans = cut(present, 0, tensorSteps.length);
+        spans = tensorSteps.cut(present, 0, tensorSteps.tensors());
         for (var partition : partitions) {
             int from = partition.position(0);
-            partition.spans(cut(present, from, from + partition.size()));
+            partition.spans(tensorSteps.cut(present, from, from + partition.size()));
         }
-    }
-
-    /// Neighbours in the same group that have counted the same steps, by their distance from the first of a stretch.
-    private Spans cut(BitSet present, int first, int end) {
-        var cut = new ArrayList<Spans.Span>();
-        int from = -1;
-        for (int position = first; position <= end; position++) {
-            boolean here = position < end && present.get(layout.places().get(position).index());
-            if (from >= 0 && (!here || !alike(from, position))) {
-                cut.add(new Spans.Span(from - first, position - first));
-                from = -1;
-            }
-            if (here && from < 0) {
-                from = position;
-            }
-        }
-        return new Spans(cut);
-    }
-
-    private boolean alike(int a, int b) {
-        return layout.places().get(a).group() == layout.places().get(b).group() && tensorSteps[a] == tensorSteps[b];
     }
 
     private Outcome refuse(MemorySegment gradients) {
@@ -485,10 +447,10 @@ public final class Stepper implements AutoCloseable {
     }
 
     private void advance(MemorySegment gradients, BitSet present) {
-        for (int position = 0; position < tensorSteps.length; position++) {
+        for (int position = 0; position < tensorSteps.tensors(); position++) {
             var place = layout.places().get(position);
             if (present.get(place.index())) {
-                tensorSteps[position]++;
+                tensorSteps.advance(position);
             } else {
                 clear(gradients, place.offset(), place.elementCount());
             }
