@@ -129,6 +129,17 @@ class SharedDatabaseTest {
     }
 
     @Test
+    void whatBelongedToAnotherInBetweenIsNotWrittenFromBefore() throws Exception {
+        sql("UPDATE sessions SET epoch = epoch + 2 WHERE id = 's'"); // as after a claim of ours whose commit was not heard of
+        assertRefused(() -> first.put(SESSION), first.owner());
+        assertRefused(() -> first.deleteSession("s"), first.owner());
+        assertThat(first.census().lost()).isEqualTo(Map.of("s", first.owner()));
+        first.letGo("s");
+        assertThat(first.census().claimed()).containsExactly("s");
+        first.put(SESSION);
+    }
+
+    @Test
     void whatAnotherDeletedIsLostToNobody() throws Exception {
         letLeasePass();
         second.census();
