@@ -22,8 +22,11 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 
 /// What is in the data folder is not what was written there, or cannot be written: that is told, and nothing starts cold.
+@Execution(ExecutionMode.CONCURRENT)
 class DamagedFilesTest {
     private static final Path KEPT = Path.of("src/test/resources/kept/v1");
     private static final int START_MILLIS_MAX = 1500;

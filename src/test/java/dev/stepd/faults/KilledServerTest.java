@@ -14,9 +14,12 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 
 /// A server that is killed again and again while clients step: no step that was answered is lost, none is taken twice, and the end is
 /// that of an undisturbed run, bit for bit.
+@Execution(ExecutionMode.CONCURRENT)
 class KilledServerTest {
     private static final int MOMENT_MILLIS_MAX = 30;
     private static final int START_MILLIS_MAX = 1500;
