@@ -44,7 +44,7 @@ final class Snapshots {
     Snapshots(LiveSession session) {
         this.session = session;
         this.stored = new StoredSnapshots(session.resources(), session.id());
-        this.storing = new Strand(session.resources().lanes().storing());
+        this.storing = new Strand(session.resources().lanes().storing(session.stateBytes()));
     }
 
     /// The step a restart would continue at.
@@ -256,6 +256,7 @@ final class Snapshots {
         var snapshot = capture.snapshot().withParent(capture.descent().last());
         var digest = new StateDigest(snapshot.step(), snapshot.tensorSteps());
         var admission = session.resources().admission();
+        boolean givesWay = Lanes.givesWay(session.stateBytes());
         try (var writing = session.resources().store().write(capture.row(), snapshot)) {
             for (var part : capture.parts()) {
                 digest.begin(part.key(), part.dtype(), part.shape());
@@ -265,7 +266,7 @@ final class Snapshots {
                     boolean busy = admission.isBusy();
                     digest.update(bytes);
                     writing.write(bytes);
-                    if (busy || admission.isBusy()) {
+                    if (givesWay && (busy || admission.isBusy())) {
                         Courtesy.rest(System.nanoTime() - start);
                     }
                 });

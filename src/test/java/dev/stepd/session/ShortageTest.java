@@ -11,6 +11,8 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.OptionalLong;
+import java.util.concurrent.CompletableFuture;
+import java.util.stream.Stream;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -112,6 +114,24 @@ class ShortageTest {
         }
         assertThat(((LiveSession) session.life()).snapshots().afterTheOthers(() -> {})).succeedsWithin(java.time.Duration.ofSeconds(10));
         assertThat(session.status().durableStep()).isGreaterThanOrEqualTo(2);
+    }
+
+    @Test
+    void smallSessionsAreStoredThoughLargeOnesTakeLong() {
+        var session = serve(Server.LIMITS, 1 << 26, "none", 10);
+        var large = Stream.generate(() -> server.create(SGD.formatted("none", 2_000_000))).limit(3).toList();
+        store.heldUp = true;
+        var waiting = large.stream().map(one -> one.snapshot().toCompletableFuture()).toList();
+        long until = System.nanoTime() + Duration.ofSeconds(30).toNanos();
+        while (store.begun.get() < 2) { // as many as are written at a time
+            assertThat(System.nanoTime()).isLessThan(until);
+            Thread.onSpinWait();
+        }
+        store.heldUp = false;
+        assertThat(Server.get(session.snapshot()).step()).isZero();
+        assertThat(waiting).noneMatch(CompletableFuture::isDone);
+        store.permits.release(2);
+        waiting.forEach(Server::get);
     }
 
     @Test

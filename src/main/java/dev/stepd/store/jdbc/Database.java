@@ -48,7 +48,7 @@ final class Database implements AutoCloseable {
     private static final int ANSWER_SECONDS = 70;
     private static final Duration LONG = Duration.ofMinutes(10);
     private static final int ROW_CONNECTIONS_MAX = 4;
-    private static final int BYTE_CONNECTIONS_MAX = 4;
+    private static final int BYTE_CONNECTIONS_MAX = 6;
 
     /// Commits reach the file before they return. The process's own shutdown closes it, not H2's hook, which would run
     /// before the last snapshots are taken. The page cache stays small: blobs are read once. The space of removed
