@@ -103,9 +103,17 @@ final class JsonTensors implements AutoCloseable {
             int start = data.writerIndex();
             parser.nextToken();
             tensor.read(parser, 0);
-            header.put(name, Map.of("dtype", dtype.name(), "shape", tensor.shape(),
-                    "data_offsets", List.of(start, data.writerIndex())));
+            header.put(name, entry(dtype, tensor.shape(), List.of(start, data.writerIndex())));
         }
+    }
+
+    /// In the same order in every process: a step that is sent again is known by the bytes of its body.
+    private static Map<String, Object> entry(DType dtype, List<Long> shape, List<Integer> offsets) {
+        var entry = new LinkedHashMap<String, Object>();
+        entry.put("dtype", dtype.name());
+        entry.put("shape", shape);
+        entry.put("data_offsets", offsets);
+        return entry;
     }
 
     /// The nested arrays of one tensor, read depth first.

@@ -17,9 +17,10 @@ import java.util.Random;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
 
 /// A client that trains one session through every end of its server, and now and then does what clients do wrong. It knows what was
-/// answered, and holds the server to it: nothing of that is lost, nothing is taken twice.
+/// answered, and holds the server to it: nothing of that is lost, nothing is taken twice. Gradients of a few numbers are sent as JSON.
 final class Trainer implements Callable<Long> {
     /// What is promised of answered steps.
     enum Promise {
@@ -50,6 +51,7 @@ final class Trainer implements Callable<Long> {
     }
 
     private static final int OTHER = 1_000_003;
+    private static final int JSON_ELEMENTS_MAX = 10;
     private static final long PATIENCE_SECONDS = 120;
     private static final String DESCRIPTION = """
             {"optimizer": {"name": "%s", "lr": 0.01}, "schedule": {"name": "cosine", "total_steps": 100000},
@@ -179,7 +181,7 @@ final class Trainer implements Callable<Long> {
     }
 
     private void twiceAtOnce(String base) throws Exception {
-        var request = Calls.request("POST", base + session + "/steps", Calls.SAFETENSORS, values(acknowledged + 1), acknowledged + 1);
+        var request = Calls.request("POST", base + session + "/steps", type(), gradients(acknowledged + 1), acknowledged + 1);
         var pair = List.of(Calls.CLIENT.sendAsync(request, BodyHandlers.ofByteArray()), Calls.CLIENT.sendAsync(request, BodyHandlers.ofByteArray()));
         var replies = new ArrayList<HttpResponse<byte[]>>();
         IOException gone = null;
@@ -215,7 +217,7 @@ final class Trainer implements Callable<Long> {
         if (acknowledged == 0 || promise != Promise.EVERY_STEP) {
             return;
         }
-        var other = Calls.send("POST", base + session + "/steps", Calls.SAFETENSORS, values(acknowledged + OTHER), acknowledged);
+        var other = Calls.send("POST", base + session + "/steps", type(), gradients(acknowledged + OTHER), acknowledged);
         var told = new String(other.body(), StandardCharsets.UTF_8);
         // 409 when the step after the answered one was taken too, whose answer the kill took
         assertThat(other.statusCode()).as(told).isIn(409, 422, 429, 503, 507);
@@ -223,10 +225,10 @@ final class Trainer implements Callable<Long> {
 
     private void breakOff(String base) throws IOException {
         var server = URI.create(base);
-        var body = values(acknowledged + 1);
+        var body = gradients(acknowledged + 1);
         try (var socket = new Socket(server.getHost(), server.getPort())) {
             var out = socket.getOutputStream();
-            out.write(("POST " + session + "/steps HTTP/1.1\r\nHost: stepd\r\nContent-Type: application/vnd.safetensors\r\nStepd-Step: "
+            out.write(("POST " + session + "/steps HTTP/1.1\r\nHost: stepd\r\nContent-Type: " + type() + "\r\nStepd-Step: "
                     + (acknowledged + 1) + "\r\nContent-Length: " + body.length + "\r\n\r\n").getBytes(StandardCharsets.US_ASCII));
             out.write(body, 0, random.nextInt(body.length));
         }
@@ -295,7 +297,7 @@ final class Trainer implements Callable<Long> {
     }
 
     private HttpResponse<byte[]> step(String base, long number) throws Exception {
-        return Calls.send("POST", base + session + "/steps", Calls.SAFETENSORS, values(number), number);
+        return Calls.send("POST", base + session + "/steps", type(), gradients(number), number);
     }
 
     /// Asks for a snapshot; whatever comes of it.
@@ -310,7 +312,20 @@ final class Trainer implements Callable<Long> {
         Calls.CLIENT.sendAsync(request, BodyHandlers.discarding());
     }
 
-    /// Gradients that follow from the step's number.
+    private String type() {
+        return elements <= JSON_ELEMENTS_MAX ? "application/json" : Calls.SAFETENSORS;
+    }
+
+    private byte[] gradients(long number) {
+        if (elements > JSON_ELEMENTS_MAX) {
+            return values(number);
+        }
+        var values = new Random(number);
+        var numbers = IntStream.range(0, elements).mapToObj(i -> Float.toString(values.nextFloat() - 0.5f)).toList();
+        return ("{\"gradients\": {\"w\": " + numbers + "}}").getBytes(StandardCharsets.US_ASCII);
+    }
+
+    /// What follows from the step's number.
     private byte[] values(long number) {
         var header = "{\"w\":{\"dtype\":\"F32\",\"shape\":[%d],\"data_offsets\":[0,%d]}}".formatted(elements, elements * Float.BYTES)
                 .getBytes(StandardCharsets.US_ASCII);

@@ -104,6 +104,17 @@ class JsonTensorsTest {
                 .isEqualTo("{\"step\":3,\"deltas\":{\"w\":[null,null]}}");
     }
 
+    /// In every process the same: else a step that is sent again after a restart would be taken for another one.
+    @Test
+    void theBodyItStandsForIsTheSameInEveryProcess() {
+        var out = new ByteArrayOutputStream();
+        try (var read = JsonTensors.read(stream("{\"p\": {\"w\": [1, 2], \"b\": 3}}"), "p", name -> DType.F32)) {
+            read.pourInto(new Collecting(out));
+        }
+        assertThat(out.toString(StandardCharsets.US_ASCII)).contains(
+                "{\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[8,12]}}");
+    }
+
     /// The tensors as JSON again, through the safetensors body they made.
     private static String throughSafetensors(String tensors, DType dtype) {
         var out = new ByteArrayOutputStream();
