@@ -323,8 +323,9 @@ def test_snapshots_stay_as_asked(create):
 
 def test_wrappers_and_averages_change_by_patch(create):
     params = normal(0)
-    with create(params, lr=0.1, average={"name": "ema", "decay": 0.9}) as session:
+    with create(params, lr=0.1, average={"name": "ema", "decay": 0.9}, wrap=[{"name": "lookahead", "k": 5}]) as session:
         assert session.patch(average={"name": "ema", "decay": 0.5})["average"]["decay"] == 0.5
+        assert session.patch(wrap=[{"name": "lookahead", "k": 7}])["wrap"][0]["k"] == 7
 
 
 def test_snapshots_are_listed_read_restored_and_removed(create):
